@@ -1,0 +1,56 @@
+"""The ground that the animals move on, and how it looks."""
+
+from __future__ import annotations
+
+import mujoco
+
+
+def add_floor(spec: mujoco.MjSpec, height: float, tile: float) -> None:
+    """Add light, sky and a checkered plane that animals collide with.
+
+    The plane has `contype` 0 and `conaffinity` 1: it touches whatever geom has
+    `contype` 1, and nothing else.
+
+    Args:
+        spec: The model to add to.
+        height: Height of the plane along world z, in length units.
+        tile: Edge of one square of the checker, in length units.
+    """
+    spec.add_texture(
+        name="sky",
+        type=mujoco.mjtTexture.mjTEXTURE_SKYBOX,
+        builtin=mujoco.mjtBuiltin.mjBUILTIN_GRADIENT,
+        rgb1=(0.93, 0.95, 0.97),
+        rgb2=(0.72, 0.80, 0.88),
+        width=256,
+        height=1536,
+    )
+    spec.add_texture(
+        name="floor",
+        type=mujoco.mjtTexture.mjTEXTURE_2D,
+        builtin=mujoco.mjtBuiltin.mjBUILTIN_CHECKER,
+        rgb1=(0.80, 0.83, 0.85),
+        rgb2=(0.74, 0.78, 0.80),
+        width=512,
+        height=512,
+    )
+    material = spec.add_material(name="floor", texrepeat=(0.5 / tile, 0.5 / tile), texuniform=True)
+    material.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = "floor"
+    spec.worldbody.add_geom(
+        name="floor",
+        type=mujoco.mjtGeom.mjGEOM_PLANE,
+        size=(0, 0, 50 * tile),
+        pos=(0, 0, height),
+        material="floor",
+        contype=0,
+        conaffinity=1,
+    )
+    spec.worldbody.add_light(
+        name="sun",
+        type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL,
+        pos=(0, 0, 20 * tile),
+        dir=(0.3, 0.4, -1),
+        diffuse=(0.6, 0.6, 0.6),
+        ambient=(0.25, 0.25, 0.25),
+        castshadow=True,
+    )

@@ -1,0 +1,224 @@
+"""What a body is, and the registry of bodies.
+
+A `Body` is a frozen description: how to build the MuJoCo model of an animal in
+its arena, which of its parts an imitation task looks at, and the per-body
+defaults of that task. Everything is addressed by name; indices are looked up in
+the compiled model once and never stored by hand.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import functools
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import mujoco
+
+
+@dataclasses.dataclass(frozen=True)
+class Keypoint:
+    """A marker that a recording tracks.
+
+    Attributes:
+        body: Name of the body that carries the marker.
+        offset: Position of the marker in that body's frame, in length units.
+    """
+
+    body: str
+    offset: tuple[float, float, float]
+
+
+@dataclasses.dataclass(frozen=True)
+class TrackingTerm:
+    """One row of the reward table: `weight * exp(-d**2 / (2 * sigma**2))`.
+
+    Attributes:
+        weight: Reward at zero distance.
+        sigma: Distance at which the reward has dropped to 61 %, in the unit of
+            the distance (length units, radians, radians per second).
+    """
+
+    weight: float
+    sigma: float
+
+
+@dataclasses.dataclass(frozen=True)
+class TerminationLimits:
+    """When an episode has failed. Each limit may be `None`: not checked.
+
+    Attributes:
+        root_distance: Largest distance of the root from the reference, in length units.
+        root_angle_deg: Largest rotation between root and reference, in degrees.
+        joint_distance_rad: Largest L2 norm of the joint errors, in radians.
+        healthy_height: Lowest and highest height of the root body, in length units.
+    """
+
+    root_distance: float | None
+    root_angle_deg: float | None
+    joint_distance_rad: float | None
+    healthy_height: tuple[float, float] | None
+
+
+@dataclasses.dataclass(frozen=True)
+class PDGains:
+    """Defaults of the `pd` controller (see `mimic_envs.controllers.pd`).
+
+    Attributes:
+        frequency_hz: Natural frequency of every joint's error, in Hz.
+        damping_ratio: Damping ratio of that error, 1 is critical.
+        root_frequency_hz: Natural frequency of the root's error, held through the feet.
+        root_damping_ratio: Damping ratio of that error.
+    """
+
+    frequency_hz: float
+    damping_ratio: float
+    root_frequency_hz: float
+    root_damping_ratio: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Camera:
+    """Where a picture of the animal is taken from, following its root body.
+
+    Attributes:
+        distance: From the root body, in length units.
+        azimuth_deg: Turn about the vertical; 90 looks along world +y.
+        elevation_deg: Negative looks down.
+    """
+
+    distance: float
+    azimuth_deg: float
+    elevation_deg: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Body:
+    """An animal: its model, the parts that matter, and its task defaults.
+
+    Attributes:
+        name: Registry name, for example `"rodent"`.
+        species: What animal it is.
+        source: Where model and numbers come from.
+        build_spec: Makes a fresh `mujoco.MjSpec` of the animal in its arena.
+        length_unit: Unit of every length of the model, for example `"m"`.
+        body_length: Length that tracking errors are divided by, in length units.
+        control_timestep_s: Time between two actions; a whole number of physics steps.
+        root_joint: Name of the free joint; its seven `qpos` come first.
+        root_body: The body whose pose is "the root pose"; rigidly attached to the root joint.
+        tracked_bodies: Bodies whose positions are compared with the reference.
+        end_effectors: Bodies that touch the world or point at it.
+        tracked_joints: Hinge joints that are compared with the reference.
+        keypoints: Markers of recordings by name.
+        tracking: Reward table: term name to weight and width.
+        costs: Cost table: cost name to weight.
+        limits: When an episode has failed.
+        reference_frames: Number of future reference frames in the observation.
+        reference_stride: Control steps between two of these frames.
+        pd: Gains of the `pd` controller.
+        camera: View for pictures.
+    """
+
+    name: str
+    species: str
+    source: str
+    build_spec: Callable[[], mujoco.MjSpec]
+    length_unit: str
+    body_length: float
+    control_timestep_s: float
+    root_joint: str
+    root_body: str
+    tracked_bodies: tuple[str, ...]
+    end_effectors: tuple[str, ...]
+    tracked_joints: tuple[str, ...]
+    keypoints: Mapping[str, Keypoint]
+    tracking: Mapping[str, TrackingTerm]
+    costs: Mapping[str, float]
+    limits: TerminationLimits
+    reference_frames: int
+    reference_stride: int
+    pd: PDGains
+    camera: Camera
+
+    def spec(self) -> mujoco.MjSpec:
+        """A fresh, editable `mujoco.MjSpec` of the animal in its arena."""
+        return self.build_spec()
+
+    @functools.cached_property
+    def model(self) -> mujoco.MjModel:
+        """The compiled model, built once. Treat it as read-only.
+
+        MuJoCo's silent reset of diverged simulations is disabled: divergence is
+        detected and reported by the physics backends instead.
+        """
+        import mujoco
+
+        spec = self.spec()
+        spec.option.disableflags |= int(mujoco.mjtDisableBit.mjDSBL_AUTORESET)
+        return spec.compile()
+
+    @functools.cached_property
+    def substeps(self) -> int:
+        """Physics steps per control step."""
+        ratio = self.control_timestep_s / self.model.opt.timestep
+        if abs(ratio - round(ratio)) > 1e-6 or round(ratio) < 1:
+            raise ValueError(
+                f"body {self.name!r}: control_timestep_s={self.control_timestep_s} is not a "
+                f"multiple of the physics timestep {self.model.opt.timestep}"
+            )
+        return round(ratio)
+
+    @functools.cached_property
+    def joint_names(self) -> tuple[str, ...]:
+        """Every joint of the model, in `qpos` order, the root joint first."""
+        return tuple(self.model.joint(i).name for i in range(self.model.njnt))
+
+    @functools.cached_property
+    def hinge_names(self) -> tuple[str, ...]:
+        """Every joint but the root joint, in `qpos` order."""
+        return tuple(name for name in self.joint_names if name != self.root_joint)
+
+    @functools.cached_property
+    def body_names(self) -> tuple[str, ...]:
+        """Every body of the model in its order, the world first."""
+        return tuple(self.model.body(i).name for i in range(self.model.nbody))
+
+    @functools.cached_property
+    def actuator_names(self) -> tuple[str, ...]:
+        """Every actuator of the model in its order."""
+        return tuple(self.model.actuator(i).name for i in range(self.model.nu))
+
+
+_BODIES: dict[str, str] = {
+    "rodent": "mimic_envs.bodies.rodent",
+}
+
+
+def names() -> tuple[str, ...]:
+    """Names of the registered bodies, sorted."""
+    return tuple(sorted(_BODIES))
+
+
+@functools.cache
+def get(name: str) -> Body:
+    """The registered body of that name.
+
+    Raises:
+        ValueError: No such body; the message names the nearest one.
+    """
+    import importlib
+
+    if name not in _BODIES:
+        raise ValueError(unknown("body", name, names()))
+    return importlib.import_module(_BODIES[name]).BODY
+
+
+def unknown(kind: str, name: object, valid: Iterable[str]) -> str:
+    """The message for a name that does not exist: what it was, what is nearest, what is valid."""
+    valid = sorted(valid)
+    near = difflib.get_close_matches(str(name), valid, n=1, cutoff=0.4)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    shown = ", ".join(map(repr, valid[:20])) + (", ..." if len(valid) > 20 else "")
+    return f"unknown {kind} {name!r}{hint} (valid: {shown or 'none'})"

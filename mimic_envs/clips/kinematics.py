@@ -1,0 +1,63 @@
+"""Forward kinematics and velocities of a motion, in float64 with C MuJoCo."""
+
+from __future__ import annotations
+
+import mujoco
+import numpy as np
+
+
+def forward(model: mujoco.MjModel, qpos: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Poses of every body.
+
+    Args:
+        model: The compiled body.
+        qpos: Generalised positions, shape (T, nq).
+
+    Returns:
+        Positions (T, nbody, 3) in length units and wxyz quaternions (T, nbody, 4),
+        both in the world frame, float64.
+    """
+    data = mujoco.MjData(model)
+    xpos = np.empty((len(qpos), model.nbody, 3))
+    xquat = np.empty((len(qpos), model.nbody, 4))
+    for t, q in enumerate(qpos):
+        data.qpos[:] = q
+        mujoco.mj_kinematics(model, data)
+        xpos[t], xquat[t] = data.xpos, data.xquat
+    return xpos, xquat
+
+
+def velocities(model: mujoco.MjModel, qpos: np.ndarray, fps: float) -> np.ndarray:
+    """Generalised velocities by differences on the configuration manifold.
+
+    Central in the interior, one-sided at the two ends. The mean of the backward
+    and the forward difference is taken, each of which is exact for a constant
+    velocity; for a rotation both are expressed in the frame of the middle pose.
+
+    Args:
+        model: The compiled body.
+        qpos: Generalised positions, shape (T, nq), T >= 1.
+        fps: Frames per second of `qpos`.
+
+    Returns:
+        `qvel` (T, nv), per second, in MuJoCo's convention (a free joint's linear
+        part in the world frame, its angular part in the local frame), float64.
+    """
+    steps = np.zeros((max(len(qpos) - 1, 1), model.nv))
+    for t in range(len(qpos) - 1):
+        mujoco.mj_differentiatePos(model, steps[t], 1.0 / fps, qpos[t], qpos[t + 1])
+    backward = np.concatenate([steps[:1], steps])[: len(qpos)]
+    forward_ = np.concatenate([steps, steps[-1:]])[: len(qpos)]
+    return 0.5 * (backward + forward_)
+
+
+def quaternion_slices(model: mujoco.MjModel) -> list[slice]:
+    """Where in `qpos` the unit quaternions of free and ball joints are."""
+    slices = []
+    for joint in range(model.njnt):
+        start = int(model.jnt_qposadr[joint])
+        if model.jnt_type[joint] == mujoco.mjtJoint.mjJNT_FREE:
+            slices.append(slice(start + 3, start + 7))
+        elif model.jnt_type[joint] == mujoco.mjtJoint.mjJNT_BALL:
+            slices.append(slice(start, start + 4))
+    return slices
