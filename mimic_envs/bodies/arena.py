@@ -16,6 +16,10 @@ def add_floor(spec: mujoco.MjSpec, height: float, tile: float) -> None:
         height: Height of the plane along world z, in length units.
         tile: Edge of one square of the checker, in length units.
     """
+    spec.stat.extent = 5 * tile  # sets the near plane and the reach of shadows
+    spec.stat.center = (0, 0, height)
+    spec.visual.quality.shadowsize = 4096
+    spec.visual.map.znear = 0.02
     spec.add_texture(
         name="sky",
         type=mujoco.mjtTexture.mjTEXTURE_SKYBOX,

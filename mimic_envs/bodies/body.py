@@ -9,10 +9,11 @@ the compiled model once and never stored by hand.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import functools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
+
+from mimic_envs.messages import unknown
 
 if TYPE_CHECKING:
     import mujoco
@@ -94,7 +95,7 @@ class Camera:
     elevation_deg: float
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Body:
     """An animal: its model, the parts that matter, and its task defaults.
 
@@ -213,12 +214,3 @@ def get(name: str) -> Body:
     if name not in _BODIES:
         raise ValueError(unknown("body", name, names()))
     return importlib.import_module(_BODIES[name]).BODY
-
-
-def unknown(kind: str, name: object, valid: Iterable[str]) -> str:
-    """The message for a name that does not exist: what it was, what is nearest, what is valid."""
-    valid = sorted(valid)
-    near = difflib.get_close_matches(str(name), valid, n=1, cutoff=0.4)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    shown = ", ".join(map(repr, valid[:20])) + (", ..." if len(valid) > 20 else "")
-    return f"unknown {kind} {name!r}{hint} (valid: {shown or 'none'})"

@@ -244,5 +244,5 @@ BODY = Body(
     pd=PDGains(
         frequency_hz=6.0, damping_ratio=1.0, root_frequency_hz=2.0, root_damping_ratio=1.0
     ),
-    camera=Camera(distance=0.6, azimuth_deg=120.0, elevation_deg=-18.0),
+    camera=Camera(distance=0.42, azimuth_deg=120.0, elevation_deg=-16.0),
 )

@@ -9,6 +9,7 @@ import pathlib
 from mimic_envs import bodies
 from mimic_envs.clips import importers
 from mimic_envs.clips.clipset import FORMAT, ClipSet, open_hdf5
+from mimic_envs.messages import unknown
 
 _BUILTIN = pathlib.Path(__file__).parent / "builtin"
 _PREFIX = "builtin/"
@@ -44,7 +45,7 @@ def load(clips: str | os.PathLike[str] | ClipSet, body: bodies.Body | str) -> Cl
         return _load_builtin(body.name, text)
     if text.startswith(_PREFIX) or not pathlib.Path(text).suffix:
         raise ValueError(
-            bodies.body.unknown(f"clip set of body {body.name!r}", text, builtin_sets(body))
+            unknown(f"clip set of body {body.name!r}", text, builtin_sets(body))
         )
     with open_hdf5(text) as file:
         ours = file.attrs.get("format") == FORMAT or not importers.is_stac(file)

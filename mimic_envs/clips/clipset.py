@@ -16,6 +16,7 @@ import numpy as np
 
 from mimic_envs import bodies
 from mimic_envs.clips import kinematics
+from mimic_envs.messages import unknown
 
 FORMAT = "mimic_envs.clips"
 FORMAT_VERSION = 1
@@ -141,7 +142,7 @@ class ClipSet:
         """
         if isinstance(clip, str):
             if clip not in self.names:
-                raise ValueError(bodies.body.unknown("clip", clip, self.names))
+                raise ValueError(unknown("clip", clip, self.names))
             return self.names.index(clip)
         position = int(clip)
         if position != clip or not 0 <= position < len(self):

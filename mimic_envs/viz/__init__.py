@@ -1,0 +1,1 @@
+"""Pictures: videos with a ghost, charts."""

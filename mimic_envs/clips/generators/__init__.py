@@ -1,0 +1,37 @@
+"""Procedural motions: clips that ship with the package and need no recording."""
+
+from __future__ import annotations
+
+import importlib
+
+from mimic_envs.bodies.body import unknown
+from mimic_envs.clips.clipset import ClipSet
+
+SPLITS = ("train", "test", "tiny")
+"""Clip sets that every generator makes: to learn from, held out, and for tests."""
+
+_GENERATORS = {
+    "rodent": "mimic_envs.clips.generators.rodent",
+}
+
+
+def names() -> tuple[str, ...]:
+    """Bodies that have a generator, sorted."""
+    return tuple(sorted(_GENERATORS))
+
+
+def generate(body: str, split: str) -> ClipSet:
+    """Make the clips of a body anew; the same arguments give the same clips.
+
+    Args:
+        body: Name of the body, for example `"rodent"`.
+        split: `"train"`, `"test"` or `"tiny"`.
+
+    Raises:
+        ValueError: No generator for that body, or no such split; the message names the nearest.
+    """
+    if body not in _GENERATORS:
+        raise ValueError(unknown("generator", body, names()))
+    if split not in SPLITS:
+        raise ValueError(unknown("split", split, SPLITS))
+    return importlib.import_module(_GENERATORS[body]).generate(split)

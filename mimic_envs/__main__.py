@@ -1,0 +1,5 @@
+"""`python -m mimic_envs` is the `mimic-envs` command."""
+
+from mimic_envs.cli import main
+
+main()

@@ -1,0 +1,146 @@
+"""How well a trajectory follows its reference, frame by frame, in float64.
+
+A frame after divergence scores 0 and counts with the cap of every error, so no
+metric is dominated by what an invalid simulation happens to say, and none gets
+better by failing early.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from mimic_envs import bodies
+from mimic_envs.clips import kinematics
+from mimic_envs.tasks import indices
+from mimic_envs.tasks.imitation import SCORE_CAP
+
+ERRORS = {
+    "mpjpe": "mean distance of tracked bodies, length units",
+    "root_distance": "distance of the root body, length units",
+    "root_angle_deg": "rotation of the root body, degrees",
+    "joint_rmse_deg": "root mean square error of tracked joints, degrees",
+    "joint_velocity_rmse": "root mean square error of their velocities, rad/s",
+}
+"""The error metrics and what they mean."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Trajectory:
+    """What a body did in one clip, without the given first frame.
+
+    Attributes:
+        qpos: Generalised positions, (T, nq) float64.
+        qvel: Generalised velocities, (T, nv) float64.
+        actions: Actions that led to these states, (T, nu), within [-1, 1].
+        diverged: Whether the simulation was invalid, (T,) bool.
+        crossed: Whether a termination limit was crossed, (T,) bool.
+    """
+
+    qpos: np.ndarray
+    qvel: np.ndarray
+    actions: np.ndarray
+    diverged: np.ndarray
+    crossed: np.ndarray
+
+
+def caps(body: bodies.Body) -> dict[str, float]:
+    """Largest value that one frame contributes to each error metric."""
+    return {
+        "mpjpe": body.body_length,
+        "root_distance": body.body_length,
+        "root_angle_deg": 180.0,
+        "joint_rmse_deg": 60.0,
+        "joint_velocity_rmse": 60.0,
+    }
+
+
+def frame_scores(body: bodies.Body, distance: np.ndarray) -> np.ndarray:
+    """Score of frames from the mean distance of tracked bodies in length units: 1 is perfect."""
+    return 1.0 - np.minimum(distance / body.body_length / SCORE_CAP, 1.0)
+
+
+def frames(
+    body: bodies.Body, trajectory: Trajectory, qpos: np.ndarray, qvel: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Per-frame score, root-aligned score and capped errors of a trajectory.
+
+    Args:
+        body: The body.
+        trajectory: What it did, T frames.
+        qpos: The reference at the same frames, (T, nq).
+        qvel: Its velocities, (T, nv).
+
+    Returns:
+        Arrays (T,): `score`, `root_aligned_score` and every name of `ERRORS`.
+    """
+    at = indices.of(body)
+    xpos, xquat = kinematics.forward(body.model, trajectory.qpos)
+    ref_xpos, ref_xquat = kinematics.forward(body.model, np.asarray(qpos, np.float64))
+    distance = _mean_distance(xpos, ref_xpos, at.tracked_bodies)
+    aligned = _mean_distance(
+        _in_root(xpos, xquat, at.root), _in_root(ref_xpos, ref_xquat, at.root), at.tracked_bodies
+    )
+    joints = (trajectory.qpos - qpos)[:, at.tracked_joints]
+    velocities = (trajectory.qvel - qvel)[:, at.tracked_dofs]
+    errors = {
+        "mpjpe": distance,
+        "root_distance": np.linalg.norm((xpos - ref_xpos)[:, at.root], axis=-1),
+        "root_angle_deg": np.rad2deg(_angle(xquat[:, at.root], ref_xquat[:, at.root])),
+        "joint_rmse_deg": np.rad2deg(np.sqrt(np.mean(joints**2, axis=-1))),
+        "joint_velocity_rmse": np.sqrt(np.mean(velocities**2, axis=-1)),
+    }
+    invalid = trajectory.diverged
+    result = {
+        "score": np.where(invalid, 0.0, frame_scores(body, distance)),
+        "root_aligned_score": np.where(invalid, 0.0, frame_scores(body, aligned)),
+    }
+    for name, cap in caps(body).items():
+        result[name] = np.where(invalid, cap, np.minimum(errors[name], cap))
+    return result
+
+
+def clip_metrics(
+    body: bodies.Body, trajectory: Trajectory, per_frame: dict[str, np.ndarray]
+) -> dict[str, float]:
+    """Metrics of a clip from those of its frames.
+
+    Returns:
+        Means over all frames under the frames' names; the same means over the frames
+        before the first limit crossing with the suffix `_covered` (NaN if there are
+        none); `coverage`, the fraction of such frames; `effort`, the mean squared
+        action; `action_rate`, the mean absolute change of actions per second;
+        `diverged`, the fraction of invalid frames.
+    """
+    bad = trajectory.crossed | trajectory.diverged
+    covered = int(np.argmax(bad)) if bad.any() else len(bad)
+    result = {name: float(np.mean(x)) for name, x in per_frame.items()}
+    for name, x in per_frame.items():
+        result[f"{name}_covered"] = float(np.mean(x[:covered])) if covered else float("nan")
+    change = np.abs(np.diff(trajectory.actions, axis=0)) / body.control_timestep_s
+    result["coverage"] = covered / len(bad)
+    result["effort"] = float(np.mean(trajectory.actions**2))
+    result["action_rate"] = float(np.mean(change)) if change.size else 0.0
+    result["diverged"] = float(np.mean(trajectory.diverged))
+    return result
+
+
+def _mean_distance(a: np.ndarray, b: np.ndarray, which: np.ndarray) -> np.ndarray:
+    return np.linalg.norm((a - b)[:, which], axis=-1).mean(axis=-1)
+
+
+def _in_root(xpos: np.ndarray, xquat: np.ndarray, root: int) -> np.ndarray:
+    """Body positions in the frame of the root body, (T, nbody, 3)."""
+    w, u = xquat[:, None, root, :1], -xquat[:, None, root, 1:]  # the inverse rotation
+    v = xpos - xpos[:, root : root + 1]
+    t = 2.0 * np.cross(u, v)
+    return v + w * t + np.cross(u, t)
+
+
+def _angle(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Full geodesic angle between unit quaternions (T, 4), in [0, pi] rad."""
+    cosine = np.abs(np.sum(a * b, axis=-1))
+    # |a - b| is exact where the cosine is not: for small angles
+    sine = np.minimum(np.linalg.norm(a - b, axis=-1), np.linalg.norm(a + b, axis=-1)) / 2
+    return np.where(cosine > 0.9, 4 * np.arcsin(np.minimum(sine, 1.0)), 2 * np.arccos(cosine))

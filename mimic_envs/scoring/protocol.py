@@ -1,0 +1,155 @@
+"""Protocol mimic-1: how a controller is scored.
+
+Every clip from frame 0, initial state = reference, actuators at rest, termination
+off, to the clip's last frame, on the `native` backend in float64. The first frame is
+given and does not count.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mimic_envs.clips import ClipSet
+from mimic_envs.controllers import Controller
+from mimic_envs.env import FunctionalEnv, State
+from mimic_envs.physics.native import NativePhysics
+from mimic_envs.scoring import metrics, results
+from mimic_envs.scoring.metrics import Trajectory
+
+PROTOCOL = "mimic-1"
+_CHUNK = 25
+"""Control steps in one jitted call, between two updates of a progress bar."""
+
+Progress = Callable[[int, int], None]
+
+
+def score(
+    env: FunctionalEnv,
+    controller: Controller,
+    clips: ClipSet,
+    clips_name: str,
+    seeds: int = 1,
+    progress: Progress = lambda done, total: None,
+) -> results.Results:
+    """Score a controller on all clips of an environment.
+
+    Args:
+        env: The environment, on the `native` backend.
+        controller: A controller made for it.
+        clips: The clips before resampling, for their hash.
+        clips_name: What the report calls them.
+        seeds: Runs with different random keys; one is enough for a deterministic controller.
+        progress: Called with control steps done and in total.
+
+    Raises:
+        ValueError: Another backend, or no seeds.
+    """
+    if seeds < 1:
+        raise ValueError(f"seeds must be at least 1, got {seeds}")
+    began, steps = time.perf_counter(), int(env.clips.lengths.max()) - 1
+    per_frame, per_clip = [], []
+    for seed in range(seeds):
+        trajectories = rollout(
+            env, controller, seed, lambda done, s=seed: progress(s * steps + done, seeds * steps)
+        )
+        judged = [_judged(env, i, t) for i, t in enumerate(trajectories)]
+        per_frame.append([frames for frames, _ in judged])
+        per_clip.append([summary for _, summary in judged])
+    return results.Results(
+        protocol=PROTOCOL,
+        body=env.body,
+        controller=controller.name,
+        clips=clips,
+        clips_name=clips_name,
+        control_fps=env.clips.fps,
+        frames=tuple(int(n) - 1 for n in env.clips.lengths),
+        per_frame=per_frame,
+        metrics={
+            name: np.array([[clip[name] for clip in run] for run in per_clip])
+            for name in per_clip[0][0]
+        },
+        wall_time_s=time.perf_counter() - began,
+    )
+
+
+def _judged(
+    env: FunctionalEnv, clip: int, trajectory: Trajectory
+) -> tuple[dict[str, np.ndarray], dict[str, float]]:
+    length = int(env.clips.lengths[clip])
+    frames = metrics.frames(
+        env.body, trajectory, env.clips.qpos[clip, 1:length], env.clips.qvel[clip, 1:length]
+    )
+    return frames, metrics.clip_metrics(env.body, trajectory, frames)
+
+
+def rollout(
+    env: FunctionalEnv,
+    controller: Controller,
+    seed: int = 0,
+    progress: Callable[[int], None] = lambda done: None,
+) -> list[Trajectory]:
+    """Let a controller follow every clip from its first frame to its last, all at once.
+
+    Args:
+        env: The environment, on the `native` backend.
+        controller: A controller made for it.
+        seed: Of the random keys that the controller gets.
+        progress: Called with the control steps done.
+
+    Returns:
+        One trajectory per clip, of its length minus one.
+    """
+    if not isinstance(env.physics, NativePhysics):
+        raise ValueError(f"scores are taken on backend 'native', got {env.physics.name!r}")
+    count, steps = len(env.clips), int(env.clips.lengths.max()) - 1
+    keys = jax.random.split(jax.random.key(seed), count)
+    state = _begin(env, keys)
+    pieces = []
+    for start in range(0, steps, _CHUNK):
+        state, piece = _advance(env, controller.act, controller.params, state, keys, start)
+        pieces.append(jax.tree.map(np.asarray, piece))
+        progress(min(start + _CHUNK, steps))
+    words, actions, diverged, crossed = (
+        np.concatenate(x) for x in zip(*pieces, strict=True)
+    )
+    qpos, qvel = env.physics.positions_and_velocities(words)
+    return [
+        Trajectory(
+            qpos=qpos[:n, i],
+            qvel=qvel[:n, i],
+            actions=np.float64(actions[:n, i]),
+            diverged=diverged[:n, i],
+            crossed=crossed[:n, i],
+        )
+        for i, n in enumerate(env.clips.lengths - 1)
+    ]
+
+
+@jax.jit
+def _begin(env: FunctionalEnv, keys: jax.Array) -> State:
+    clips = jnp.arange(len(keys), dtype=jnp.int32)
+    return jax.vmap(env.start)(keys, clips, jnp.zeros_like(clips))
+
+
+def _advance_chunk(
+    env: FunctionalEnv, act: Any, params: Any, state: State, keys: jax.Array, start: jax.Array
+) -> tuple[State, tuple[jax.Array, ...]]:
+    def step(state: State, number: jax.Array) -> tuple[State, tuple[jax.Array, ...]]:
+        own = jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, number)
+        actions = jax.vmap(act, in_axes=(None, 0, 0))(params, state, own)
+        state = jax.vmap(env.step)(state, actions)
+        limits = [x > 0 for name, x in state.metrics.items() if name.startswith("limit/")]
+        crossed = jnp.stack([*limits, state.physics.diverged]).any(axis=0)
+        record = (state.physics.private, state.action, state.physics.diverged, crossed)
+        return state, record
+
+    return jax.lax.scan(step, state, start + jnp.arange(_CHUNK))
+
+
+_advance = jax.jit(_advance_chunk, static_argnums=1)

@@ -1,0 +1,168 @@
+"""What the policy sees: the state of the body, and where the reference is going.
+
+Everything is expressed in the frame of the root body, so an observation does not
+change when animal and reference are moved along the floor or turned together.
+
+To add an entry, write a function and add it to `PROPRIOCEPTION` or `REFERENCE`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+from mimic_envs.physics import PhysicsState
+from mimic_envs.tasks import rotations
+from mimic_envs.tasks.indices import Indices
+from mimic_envs.tasks.reference import Frame
+
+_ANGLE = 2 * math.pi
+_FAR = 1e3
+"""Bound of entries that have no natural one; they are clipped to it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class View:
+    """What an observation function may look at.
+
+    Attributes:
+        at: Indices of the body's parts.
+        now: The state.
+        root_position: World position of the root body, (3,).
+        root_rotation: World quaternion of the root body, (4,).
+        previous_action: The last action, (nu,).
+        future: Future reference frames, leading axis K.
+    """
+
+    at: Indices
+    now: PhysicsState
+    root_position: jax.Array
+    root_rotation: jax.Array
+    previous_action: jax.Array
+    future: Frame
+
+    def into_root(self, vectors: jax.Array) -> jax.Array:
+        """World vectors (..., 3) in the root frame."""
+        return rotations.rotate(rotations.conjugate(self.root_rotation), vectors)
+
+
+def joint_angles(v: View) -> jax.Array:
+    """Angle of every joint, rad, (H,)."""
+    return v.now.qpos[v.at.hinges]
+
+
+def joint_velocities(v: View) -> jax.Array:
+    """Angular velocity of every joint, rad/s, (H,)."""
+    return v.now.qvel[v.at.hinge_dofs]
+
+
+def activation(v: View) -> jax.Array:
+    """Activation of every actuator that has one, (na,); else actuator forces, (nu,)."""
+    return v.now.act if v.now.act.size else v.now.actuator_force
+
+
+def root_height(v: View) -> jax.Array:
+    """World height of the root body, length units, (1,)."""
+    return v.root_position[2:]
+
+
+def world_up(v: View) -> jax.Array:
+    """The world's vertical in the root frame, (3,)."""
+    return v.into_root(jnp.array([0.0, 0.0, 1.0]))
+
+
+def root_linear_velocity(v: View) -> jax.Array:
+    """Velocity of the root body in the root frame, length units per second, (3,)."""
+    arm = v.into_root(v.root_position - v.now.qpos[:3])  # from the free joint to the root body
+    return v.into_root(v.now.qvel[:3]) + jnp.cross(v.now.qvel[3:6], arm)
+
+
+def root_angular_velocity(v: View) -> jax.Array:
+    """Angular velocity of the root in the root frame, rad/s, (3,)."""
+    return v.now.qvel[3:6]
+
+
+def end_effectors(v: View) -> jax.Array:
+    """Positions of the end effectors from the root, in the root frame, length units, (E, 3)."""
+    return v.into_root(v.now.xpos[v.at.end_effectors] - v.root_position)
+
+
+def previous_action(v: View) -> jax.Array:
+    """The last action, (nu,)."""
+    return v.previous_action
+
+
+def root_displacement(v: View) -> jax.Array:
+    """From the root to the reference's, in the root frame, length units, (K, 3)."""
+    return v.into_root(v.future.xpos[:, v.at.root] - v.root_position)
+
+
+def root_rotation(v: View) -> jax.Array:
+    """Rotation from the root to the reference's, as a quaternion in the root frame, (K, 4)."""
+    inverse = rotations.conjugate(v.root_rotation)
+    return rotations.canonical(rotations.multiply(inverse, v.future.xquat[:, v.at.root]))
+
+
+def joint_differences(v: View) -> jax.Array:
+    """Reference minus actual angle of the tracked joints, rad, (K, J)."""
+    return (v.future.qpos - v.now.qpos)[:, v.at.tracked_joints]
+
+
+def body_displacements(v: View) -> jax.Array:
+    """From each tracked body to its reference, in the root frame, length units, (K, B, 3)."""
+    return v.into_root((v.future.xpos - v.now.xpos)[:, v.at.tracked_bodies])
+
+
+Entry = tuple[Callable[[View], jax.Array], float]
+
+# function and the bound that its values are clipped to
+PROPRIOCEPTION: tuple[Entry, ...] = (
+    (joint_angles, _ANGLE),
+    (joint_velocities, _FAR),
+    (activation, _FAR),
+    (root_height, _FAR),
+    (world_up, 1.0),
+    (root_linear_velocity, _FAR),
+    (root_angular_velocity, _FAR),
+    (end_effectors, _FAR),
+    (previous_action, 1.0),
+)
+REFERENCE: tuple[Entry, ...] = (
+    (root_displacement, _FAR),
+    (root_rotation, 1.0),
+    (joint_differences, _ANGLE),
+    (body_displacements, _FAR),
+)
+GROUPS = {"proprioception": PROPRIOCEPTION, "reference": REFERENCE}
+
+
+def observe(view: View) -> dict[str, jax.Array]:
+    """The observation: one flat float32 vector per group."""
+    return {
+        group: jnp.concatenate(
+            [jnp.clip(function(view).reshape(-1), -bound, bound) for function, bound in entries]
+        )
+        for group, entries in GROUPS.items()
+    }
+
+
+def parts(view: View) -> dict[str, jax.Array]:
+    """Every entry by the name `group/entry`, in its own shape, in the order of the observation."""
+    return {
+        f"{group}/{function.__name__}": function(view)
+        for group, entries in GROUPS.items()
+        for function, _ in entries
+    }
+
+
+def bounds() -> dict[str, float]:
+    """The bound of every entry of `parts`."""
+    return {
+        f"{group}/{function.__name__}": bound
+        for group, entries in GROUPS.items()
+        for function, bound in entries
+    }

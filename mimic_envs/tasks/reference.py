@@ -1,0 +1,85 @@
+"""Reference motion on the device, one frame per control step."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mimic_envs import bodies
+from mimic_envs.clips import ClipSet, resample
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Frame:
+    """The reference at one instant: `qpos` (nq,), `qvel` (nv,), `xpos`, `xquat` of all bodies."""
+
+    qpos: jax.Array
+    qvel: jax.Array
+    xpos: jax.Array
+    xquat: jax.Array
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Reference:
+    """All clips at the control rate, as arrays with leading axes (clip, frame).
+
+    The arrays are on the host until `jax.device_put` moves them.
+
+    Attributes:
+        qpos: (C, T, nq).
+        qvel: (C, T, nv).
+        xpos: (C, T, nbody, 3).
+        xquat: (C, T, nbody, 4).
+        lengths: Frames of each clip, (C,) int32; what lies beyond is padding.
+    """
+
+    qpos: jax.Array | np.ndarray
+    qvel: jax.Array | np.ndarray
+    xpos: jax.Array | np.ndarray
+    xquat: jax.Array | np.ndarray
+    lengths: jax.Array | np.ndarray
+
+    def frame(self, clip: jax.Array, frame: jax.Array) -> Frame:
+        """The reference of a clip at a frame; frames past the clip's end are its last one."""
+        at = self.clamp(clip, frame)
+        # host arrays cannot be indexed with traced numbers
+        arrays = (jnp.asarray(x) for x in (self.qpos, self.qvel, self.xpos, self.xquat))
+        return Frame(*(x[clip, at] for x in arrays))
+
+    def clamp(self, clip: jax.Array, frame: jax.Array) -> jax.Array:
+        """Frame numbers, with those past the clip's end replaced by its last one."""
+        return jnp.clip(frame, 0, jnp.asarray(self.lengths)[clip] - 1)
+
+
+def from_clips(clips: ClipSet, body: bodies.Body, shortest: int) -> tuple[Reference, ClipSet]:
+    """Clips at the body's control rate, as arrays for the device and as a set.
+
+    Args:
+        clips: Clips at any rate.
+        body: Their body.
+        shortest: Fewest frames at the control rate that a clip may have.
+
+    Raises:
+        ValueError: A clip is shorter than that.
+    """
+    resampled = resample(clips, 1.0 / body.control_timestep_s)
+    for name, length in zip(resampled.names, resampled.lengths, strict=True):
+        if length < shortest:
+            raise ValueError(
+                f"clip {name!r} has {length} frames at the control rate of "
+                f"{resampled.fps:g} Hz, shorter than the reference window: at least {shortest} "
+                "frames are needed; use longer clips or fewer reference_frames"
+            )
+    reference = Reference(
+        qpos=resampled.qpos,
+        qvel=resampled.qvel,
+        xpos=resampled.xpos,
+        xquat=resampled.xquat,
+        lengths=resampled.lengths.astype(np.int32),
+    )
+    return reference, resampled

@@ -1,0 +1,128 @@
+"""Tracking errors, the rewards they give, and the costs.
+
+Formulas after arXiv 2511.20532, with the full rotation angle and the previous
+action where the original used half of it and the current one. To add a term,
+write a function, add it to a table here and give it a row in a body's table.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+from mimic_envs import bodies
+from mimic_envs.messages import unknown
+from mimic_envs.physics import PhysicsState
+from mimic_envs.tasks import rotations
+from mimic_envs.tasks.indices import Indices
+from mimic_envs.tasks.reference import Frame
+
+
+@dataclasses.dataclass(frozen=True)
+class Transition:
+    """What a reward may look at.
+
+    Attributes:
+        at: Indices of the body's parts.
+        now: The state after the step.
+        target: The reference of the same instant.
+        action: The action that led here, (nu,).
+        previous_action: The one before, (nu,).
+    """
+
+    at: Indices
+    now: PhysicsState
+    target: Frame
+    action: jax.Array
+    previous_action: jax.Array
+
+
+def root_position(t: Transition) -> jax.Array:
+    """Distance of the root body from its reference, length units."""
+    return jnp.linalg.norm(t.now.xpos[t.at.root] - t.target.xpos[t.at.root])
+
+
+def root_rotation(t: Transition) -> jax.Array:
+    """Full angle between the root and its reference, rad, in [0, pi]."""
+    return rotations.angle_between(t.now.xquat[t.at.root], t.target.xquat[t.at.root])
+
+
+def joints(t: Transition) -> jax.Array:
+    """L2 norm of the tracked joints' errors, rad."""
+    return jnp.linalg.norm((t.now.qpos - t.target.qpos)[t.at.tracked_joints])
+
+
+def joint_velocities(t: Transition) -> jax.Array:
+    """L2 norm of the tracked joints' velocity errors, rad/s."""
+    return jnp.linalg.norm((t.now.qvel - t.target.qvel)[t.at.tracked_dofs])
+
+
+def tracked_bodies(t: Transition) -> jax.Array:
+    """L2 norm of the stacked position errors of the tracked bodies, length units."""
+    return jnp.linalg.norm((t.now.xpos - t.target.xpos)[t.at.tracked_bodies])
+
+
+def end_effectors(t: Transition) -> jax.Array:
+    """L2 norm of the stacked position errors of the end effectors, length units."""
+    return jnp.linalg.norm((t.now.xpos - t.target.xpos)[t.at.end_effectors])
+
+
+def control(t: Transition) -> jax.Array:
+    """Sum of squared actions."""
+    return jnp.sum(t.action**2)
+
+
+def control_difference(t: Transition) -> jax.Array:
+    """Sum of squared changes from the previous action."""
+    return jnp.sum((t.action - t.previous_action) ** 2)
+
+
+def energy(t: Transition) -> jax.Array:
+    """Mechanical power of the actuators, absolute per joint, capped at 50."""
+    torque = t.at.moment.T @ t.now.actuator_force
+    return jnp.minimum(jnp.sum(jnp.abs(torque * t.now.qvel)), 50.0)
+
+
+Distance = Callable[[Transition], jax.Array]
+
+TRACKING: dict[str, Distance] = {
+    "root_position": root_position,
+    "root_rotation": root_rotation,
+    "joints": joints,
+    "joint_velocities": joint_velocities,
+    "bodies": tracked_bodies,
+    "end_effectors": end_effectors,
+}
+COSTS: dict[str, Distance] = {
+    "control": control,
+    "control_difference": control_difference,
+    "energy": energy,
+}
+
+
+def check(body: bodies.Body) -> None:
+    """Raise ValueError if a body's tables name terms that do not exist."""
+    for kind, rows, table in (
+        ("reward term", body.tracking, TRACKING),
+        ("cost", body.costs, COSTS),
+    ):
+        for name in rows:
+            if name not in table:
+                raise ValueError(unknown(f"{kind} of body {body.name!r}", name, table))
+
+
+def rewards(body: bodies.Body, transition: Transition) -> dict[str, jax.Array]:
+    """Every term of a body's reward tables; the reward is their sum.
+
+    Tracking terms are `weight * exp(-d**2 / (2 sigma**2))`, costs `-weight * cost`.
+    """
+    terms = {}
+    for name, term in body.tracking.items():
+        distance = TRACKING[name](transition)
+        terms[name] = term.weight * jnp.exp(-0.5 * (distance / term.sigma) ** 2)
+    for name, weight in body.costs.items():
+        terms[name] = -weight * COSTS[name](transition)
+    return terms

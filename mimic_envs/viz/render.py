@@ -1,0 +1,162 @@
+"""Pictures of an animal with its reference as a translucent ghost."""
+
+from __future__ import annotations
+
+import os
+import sys
+import weakref
+from typing import Any
+
+import mujoco
+import numpy as np
+
+from mimic_envs import bodies
+
+_GHOST_RGBA = np.array([0.16, 0.50, 0.95, 0.30], np.float32)
+_NO_OPENGL = (
+    "MuJoCo could not start an OpenGL renderer ({error}). On a machine without a display or GPU, "
+    "install software rendering (Debian, Ubuntu: apt-get install libosmesa6) and set the "
+    "environment variable MUJOCO_GL=osmesa; with an NVIDIA GPU, MUJOCO_GL=egl"
+)
+
+
+class Renderer:
+    """Off-screen pictures.
+
+    Args:
+        body: The body.
+        width: In pixels.
+        height: In pixels.
+
+    Raises:
+        RuntimeError: No OpenGL that works; the message says what to install.
+    """
+
+    def __init__(self, body: bodies.Body, width: int = 640, height: int = 480) -> None:
+        choose_opengl()
+        model = body.model
+        model.vis.global_.offwidth = max(model.vis.global_.offwidth, width)
+        model.vis.global_.offheight = max(model.vis.global_.offheight, height)
+        try:
+            self._renderer = mujoco.Renderer(model, height, width)
+        except Exception as error:  # each OpenGL platform raises its own kind
+            raise RuntimeError(_NO_OPENGL.format(error=error)) from error
+        weakref.finalize(self, self._renderer.close)  # before OpenGL is gone at exit
+        self._body = body
+        self._animal, self._ghost = mujoco.MjData(model), mujoco.MjData(model)
+        self._camera = camera(body)
+
+    def draw(self, qpos: np.ndarray, reference: np.ndarray | None = None) -> np.ndarray:
+        """A picture, (height, width, 3) uint8.
+
+        Args:
+            qpos: Generalised positions of the animal, (nq,).
+            reference: Those of the ghost; no ghost if not given.
+        """
+        follow(self._body, self._animal, self._camera, qpos)
+        self._renderer.update_scene(self._animal, self._camera)
+        if reference is not None:
+            add_ghost(self._body, self._ghost, self._renderer.scene, reference)
+        return self._renderer.render().copy()
+
+    def close(self) -> None:
+        """Free the OpenGL context. May be called again."""
+        self._renderer.close()
+
+
+class Viewer:
+    """An interactive window, MuJoCo's own.
+
+    Args:
+        body: The body.
+        width: Ignored, the window has a size of its own.
+        height: Ignored.
+    """
+
+    def __init__(self, body: bodies.Body, width: int = 640, height: int = 480) -> None:
+        import mujoco.viewer
+
+        if _no_display():  # GLFW would end the process
+            raise RuntimeError(
+                "render_mode='human' needs a display (set DISPLAY), or use render_mode='rgb_array'"
+            )
+        self._body = body
+        self._animal, self._ghost = mujoco.MjData(body.model), mujoco.MjData(body.model)
+        try:
+            self._viewer = mujoco.viewer.launch_passive(
+                body.model, self._animal, show_left_ui=False, show_right_ui=False
+            )
+        except Exception as error:  # each window system raises its own kind
+            raise RuntimeError(_NO_OPENGL.format(error=error)) from error
+        view = camera(body)
+        self._viewer.cam.distance, self._viewer.cam.azimuth = view.distance, view.azimuth
+        self._viewer.cam.elevation = view.elevation
+
+    def draw(self, qpos: np.ndarray, reference: np.ndarray | None = None) -> None:
+        """Show the animal and the ghost; see `Renderer.draw`."""
+        if not self._viewer.is_running():
+            return
+        with self._viewer.lock():
+            follow(self._body, self._animal, self._viewer.cam, qpos)
+            scene: Any = self._viewer.user_scn
+            scene.ngeom = 0
+            if reference is not None:
+                add_ghost(self._body, self._ghost, scene, reference)
+        self._viewer.sync()
+
+    def close(self) -> None:
+        """Close the window. May be called again."""
+        self._viewer.close()
+
+
+def camera(body: bodies.Body) -> mujoco.MjvCamera:
+    """The body's camera, not yet pointed at anything."""
+    view = mujoco.MjvCamera()
+    view.type = mujoco.mjtCamera.mjCAMERA_FREE
+    view.distance = body.camera.distance
+    view.azimuth = body.camera.azimuth_deg
+    view.elevation = body.camera.elevation_deg
+    return view
+
+
+def follow(
+    body: bodies.Body, data: mujoco.MjData, view: mujoco.MjvCamera, qpos: np.ndarray
+) -> None:
+    """Pose an animal and point the camera at it, at a height that does not bob."""
+    data.qpos[:] = qpos
+    mujoco.mj_kinematics(body.model, data)
+    mujoco.mj_camlight(body.model, data)
+    view.lookat[:2] = data.body(body.root_body).xpos[:2]
+    view.lookat[2] = 0.25 * body.body_length
+
+
+def add_ghost(
+    body: bodies.Body, data: mujoco.MjData, scene: mujoco.MjvScene, qpos: np.ndarray
+) -> None:
+    """Add the translucent animal in another pose to a scene."""
+    data.qpos[:] = qpos
+    mujoco.mj_kinematics(body.model, data)
+    first = scene.ngeom
+    mujoco.mjv_addGeoms(
+        body.model,
+        data,
+        mujoco.MjvOption(),
+        mujoco.MjvPerturb(),
+        int(mujoco.mjtCatBit.mjCAT_DYNAMIC),
+        scene,
+    )
+    for i in range(first, scene.ngeom):
+        scene.geoms[i].rgba[:] = _GHOST_RGBA
+        scene.geoms[i].matid = -1
+
+
+def choose_opengl() -> None:
+    """Fall back to software rendering where there is no display and nothing was chosen."""
+    if _no_display():
+        os.environ.setdefault("MUJOCO_GL", "osmesa")
+
+
+def _no_display() -> bool:
+    return sys.platform == "linux" and not (
+        os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    )

@@ -1,0 +1,43 @@
+"""The registry and the anatomy that every body shares."""
+
+from __future__ import annotations
+
+import pytest
+
+from mimic_envs import bodies
+from mimic_envs.tasks import indices, rewards
+
+
+def test_unknown_body_names_the_nearest() -> None:
+    with pytest.raises(ValueError, match=r"unknown body 'rodnt'; did you mean 'rodent'\?"):
+        bodies.get("rodnt")
+
+
+def test_every_name_exists_in_the_model(body: bodies.Body) -> None:
+    at = indices.of(body)  # raises for a name that the model does not have
+    assert len(at.tracked_bodies) == len(set(body.tracked_bodies))
+    assert len(at.tracked_joints) == len(set(body.tracked_joints))
+    rewards.check(body)
+    for name, keypoint in body.keypoints.items():
+        assert keypoint.body in body.body_names, name
+
+
+def test_control_is_a_multiple_of_physics(body: bodies.Body) -> None:
+    assert body.substeps >= 1
+    assert body.substeps * body.model.opt.timestep == pytest.approx(body.control_timestep_s)
+
+
+def test_root_body_is_rigidly_attached_to_the_root_joint(body: bodies.Body) -> None:
+    model = body.model
+    ancestor = model.body(body.root_body).id
+    while model.body_jntnum[ancestor] == 0:
+        ancestor = int(model.body_parentid[ancestor])
+    assert model.joint(model.body_jntadr[ancestor]).name == body.root_joint
+
+
+def test_misspelt_part_is_named(body: bodies.Body) -> None:
+    import dataclasses
+
+    wrong = dataclasses.replace(body, tracked_bodies=(body.tracked_bodies[0] + "x",))
+    with pytest.raises(ValueError, match=body.tracked_bodies[0]):
+        indices.of(wrong)

@@ -1,0 +1,56 @@
+"""Change of frame rate."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mimic_envs.clips import ClipSet, resample
+
+
+@pytest.fixture(scope="module")
+def turning(rodent) -> ClipSet:
+    t = np.arange(26) / 50.0
+    qpos = np.tile(rodent.model.qpos0, (26, 1))
+    qpos[:, 7:] = rodent.model.jnt_range[1:].mean(axis=1)
+    qpos[:, 0] = 0.3 * t
+    qpos[:, 3], qpos[:, 6] = np.cos(t), np.sin(t)
+    qpos[::2, 3:7] *= -1  # the same rotations, the other sign
+    return ClipSet.from_motions("rodent", [qpos], 50.0)
+
+
+def test_doubling_keeps_every_frame_and_adds_the_middle(turning: ClipSet) -> None:
+    fine = resample(turning, 100.0)
+    assert fine.lengths.tolist() == [51]
+    rotations = np.abs(np.sum(fine.qpos[0, ::2, 3:7] * turning.qpos[0, :, 3:7], axis=1))
+    np.testing.assert_allclose(rotations, 1, atol=1e-6)
+    np.testing.assert_allclose(fine.qpos[0, ::2, :3], turning.qpos[0, :, :3], atol=1e-7)
+    np.testing.assert_allclose(np.abs(fine.qpos[0, 1, 3]), np.cos(0.01), atol=1e-6)
+
+
+def test_rotation_speed_is_constant_across_sign_flips(turning: ClipSet) -> None:
+    fine = resample(turning, 333.0)
+    np.testing.assert_allclose(fine.qvel[0, 1:-1, 5], 2.0, rtol=2e-3)
+    np.testing.assert_allclose(fine.qvel[0, 1:-1, 0], 0.3, rtol=2e-3)
+
+
+def test_duration_is_never_invented(turning: ClipSet) -> None:
+    for fps in (7.0, 30.0, 50.0, 99.0, 1000.0):
+        assert resample(turning, fps).duration_s <= turning.duration_s + 1e-9
+
+
+def test_same_rate_is_the_same_object(turning: ClipSet) -> None:
+    assert resample(turning, 50.0) is turning
+
+
+@pytest.mark.parametrize("fps", [0.0, -1.0, float("nan"), float("inf")])
+def test_bad_rate(turning: ClipSet, fps: float) -> None:
+    with pytest.raises(ValueError, match="fps must be a positive number"):
+        resample(turning, fps)
+
+
+def test_back_and_forth_is_close(rodent_recordings: ClipSet) -> None:
+    there = resample(rodent_recordings, 100.0)
+    back = resample(there, 50.0)
+    assert back.lengths.tolist() == rodent_recordings.lengths.tolist()
+    np.testing.assert_allclose(back.qpos, rodent_recordings.qpos, atol=1e-6)

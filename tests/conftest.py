@@ -1,0 +1,51 @@
+"""Shared fixtures. Recordings of real animals lie beside the repository, if at all."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import sys
+
+if sys.platform == "linux" and not os.environ.get("DISPLAY"):
+    os.environ.setdefault("MUJOCO_GL", "osmesa")
+# before any test starts JAX: without it MJX does not compile on a CPU
+os.environ["XLA_FLAGS"] = (
+    os.environ.get("XLA_FLAGS", "") + " --xla_cpu_use_fusion_emitters=false"
+).strip()
+
+import pytest
+
+from mimic_envs import ENV_IDS, bodies
+from mimic_envs import clips as clips_
+
+DATA = pathlib.Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def recordings() -> pathlib.Path:
+    """The folder of recordings of real animals."""
+    if not DATA.is_dir():
+        pytest.skip(f"recordings of real animals are not here ({DATA.name} is absent)")
+    return DATA
+
+
+@pytest.fixture(scope="session")
+def rodent_recordings(recordings: pathlib.Path) -> clips_.ClipSet:
+    return clips_.load(recordings / "rodent" / "reference_clips.h5", "rodent")
+
+
+@pytest.fixture(scope="session", params=sorted(ENV_IDS))
+def env_id(request: pytest.FixtureRequest) -> str:
+    """Every registered environment id in turn."""
+    return request.param
+
+
+@pytest.fixture(scope="session", params=sorted(ENV_IDS.values()))
+def body(request: pytest.FixtureRequest) -> bodies.Body:
+    """Every registered body in turn."""
+    return bodies.get(request.param)
+
+
+@pytest.fixture(scope="session")
+def rodent() -> bodies.Body:
+    return bodies.get("rodent")
