@@ -11,7 +11,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mimic_envs import bodies, clips as clips_, physics as physics_
+from mimic_envs import bodies
+from mimic_envs import clips as clips_
+from mimic_envs import physics as physics_
 from mimic_envs.clips import ClipSet
 from mimic_envs.physics import Physics, PhysicsState
 from mimic_envs.tasks import observations
@@ -156,6 +158,11 @@ class FunctionalEnv:
         return self._begin(clip, frame, next_key)
 
     def checked_frame(self, clip: int | jax.Array, frame: int) -> int:
+        """`frame`, if an episode of that clip can start there (of any clip, if it is negative).
+
+        Raises:
+            ValueError: It cannot; the message names the valid range and the nearest frame.
+        """
         known = isinstance(clip, int) and clip >= 0
         last = int(self.clips.lengths[clip] if known else self.clips.lengths.min()) - 2
         if int(frame) != frame or not 0 <= frame <= last:
@@ -259,9 +266,7 @@ class FunctionalEnv:
         def parts(key: jax.Array) -> dict[str, jax.Array]:
             state = self.reset(key, 0, 0)
             return observations.parts(
-                self.task.view(
-                    state.physics, self.reference, state.clip, state.frame, state.action
-                )
+                self.task.view(state.physics, self.reference, state.clip, state.frame, state.action)
             )
 
         key = jax.ShapeDtypeStruct((2,), jnp.uint32)

@@ -22,7 +22,8 @@ ROOMS = [
     {"controllers", "stepping"},
     {"scoring"},
     {"viz"},
-    {"gym_env", "vector_env"},
+    {"gym_env"},
+    {"vector_env"},
     {"cli"},
     {"__main__"},
 ]

@@ -18,9 +18,7 @@ _PREFIX = "builtin/"
 def builtin_sets(body: bodies.Body | str) -> tuple[str, ...]:
     """Names of the clip sets that ship for a body, for example `("builtin/test", ...)`."""
     name = body if isinstance(body, str) else body.name
-    return tuple(
-        _PREFIX + path.stem for path in sorted((_BUILTIN / name).glob("*.h5"))
-    )
+    return tuple(_PREFIX + path.stem for path in sorted((_BUILTIN / name).glob("*.h5")))
 
 
 def load(clips: str | os.PathLike[str] | ClipSet, body: bodies.Body | str) -> ClipSet:
@@ -44,9 +42,7 @@ def load(clips: str | os.PathLike[str] | ClipSet, body: bodies.Body | str) -> Cl
     if text in builtin_sets(body):
         return _load_builtin(body.name, text)
     if text.startswith(_PREFIX) or not pathlib.Path(text).suffix:
-        raise ValueError(
-            unknown(f"clip set of body {body.name!r}", text, builtin_sets(body))
-        )
+        raise ValueError(unknown(f"clip set of body {body.name!r}", text, builtin_sets(body)))
     with open_hdf5(text) as file:
         ours = file.attrs.get("format") == FORMAT or not importers.is_stac(file)
     return ClipSet.load(text, body) if ours else importers.import_stac(text, body)

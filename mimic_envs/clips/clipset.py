@@ -226,9 +226,7 @@ class ClipSet:
         )
 
     @classmethod
-    def load(
-        cls, path: str | os.PathLike[str], body: bodies.Body | str | None = None
-    ) -> ClipSet:
+    def load(cls, path: str | os.PathLike[str], body: bodies.Body | str | None = None) -> ClipSet:
         """Read a file that `save` wrote, checking all of it.
 
         Args:
@@ -371,9 +369,7 @@ def _joint_of_column(body: bodies.Body, column: int) -> str:
     return body.joint_names[joint]
 
 
-def _derived(
-    body: bodies.Body, motions: Sequence[np.ndarray], fps: float
-) -> dict[str, np.ndarray]:
+def _derived(body: bodies.Body, motions: Sequence[np.ndarray], fps: float) -> dict[str, np.ndarray]:
     """Padded `qpos`, `qvel`, `xpos`, `xquat` of the motions, float32."""
     model, longest = body.model, max(len(q) for q in motions)
     shapes = {"qpos": (model.nq,), "qvel": (model.nv,)}

@@ -8,6 +8,7 @@ function of its arguments without enabling float64 in JAX.
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 
 import jax
@@ -162,8 +163,9 @@ class NativePhysics:
             vmap_method="broadcast_all",
         )
         moved = self.unpack(packed, diverged, words)
-        # a simulation that was invalid already stands still; its outputs were not computed
-        return jax.tree.map(lambda old, new: jnp.where(state.diverged, old, new), state, moved)
+        # an invalid simulation stays as it was
+        moved = jax.tree.map(lambda old, new: jnp.where(diverged, old, new), state, moved)
+        return dataclasses.replace(moved, diverged=diverged)
 
     def unpack(self, packed: jax.Array, diverged: jax.Array, private: jax.Array) -> PhysicsState:
         """`PhysicsState` of one simulation from a row of `NativeBatch.outputs`."""

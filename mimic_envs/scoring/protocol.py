@@ -115,9 +115,7 @@ def rollout(
         state, piece = _advance(env, controller.act, controller.params, state, keys, start)
         pieces.append(jax.tree.map(np.asarray, piece))
         progress(min(start + _CHUNK, steps))
-    words, actions, diverged, crossed = (
-        np.concatenate(x) for x in zip(*pieces, strict=True)
-    )
+    words, actions, diverged, crossed = (np.concatenate(x) for x in zip(*pieces, strict=True))
     qpos, qvel = env.physics.positions_and_velocities(words)
     return [
         Trajectory(

@@ -22,7 +22,9 @@ def test_only_paws_touch_only_the_floor(rodent: bodies.Body) -> None:
     touching = [model.geom(i).name for i in range(model.ngeom) if model.geom_contype[i]]
     assert len(touching) == 16
     assert all(name.split("_")[0] in ("foot", "toe", "hand", "finger") for name in touching)
-    assert [model.geom(i).name for i in range(model.ngeom) if model.geom_conaffinity[i]] == ["floor"]
+    assert [model.geom(i).name for i in range(model.ngeom) if model.geom_conaffinity[i]] == [
+        "floor"
+    ]
 
 
 def test_torque_motors_with_activation_filter(rodent: bodies.Body) -> None:
@@ -59,10 +61,10 @@ def test_forward_kinematics_reproduces_the_recordings(
 
 
 def test_stands_on_its_paws(rodent: bodies.Body) -> None:
-    """A passive rat settles on the floor and does not sink through its feet at once."""
+    """A passive rat drops onto its paws, which hold it up for a while."""
     data = mujoco.MjData(rodent.model)
-    data.qpos[2] = 0.01
-    for _ in range(25):
+    for _ in range(100):
         mujoco.mj_step(rodent.model, data)
     assert data.ncon > 0
-    assert np.isfinite(data.qpos).all()
+    assert data.geom("foot_L_collision").xpos[2] > -0.005
+    assert data.geom("hand_L_collision").xpos[2] > -0.005

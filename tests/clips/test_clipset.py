@@ -136,19 +136,19 @@ class TestBadMotions:
     def test_nan_names_clip_frame_and_joint(self, motions, rodent: bodies.Body) -> None:
         broken = [motions[0], motions[1].copy()]
         broken[1][7, rodent.model.joint("ankle_R").qposadr[0]] = np.nan
-        with pytest.raises(ValueError, match="clip 'b'.*nan at frame 7, joint 'ankle_R'"):
+        with pytest.raises(ValueError, match=r"clip 'b'.*nan at frame 7, joint 'ankle_R'"):
             ClipSet.from_motions("rodent", broken, 50.0, ["a", "b"])
 
     def test_joint_limit_names_clip_frame_and_joint(self, motions, rodent: bodies.Body) -> None:
         broken = [motions[0], motions[1].copy()]
         broken[1][3, rodent.model.joint("elbow_L").qposadr[0]] = 2.0
-        with pytest.raises(ValueError, match="clip 'b': joint 'elbow_L' is 2.0000 at frame 3"):
+        with pytest.raises(ValueError, match=r"clip 'b': joint 'elbow_L' is 2.0000 at frame 3"):
             ClipSet.from_motions("rodent", broken, 50.0, ["a", "b"])
 
     def test_quaternion(self, motions) -> None:
         broken = [motions[0].copy()]
         broken[0][4, 3:7] *= 1.1
-        with pytest.raises(ValueError, match="joint 'root' has norm 1.1000 at frame 4"):
+        with pytest.raises(ValueError, match=r"joint 'root' has norm 1.1000 at frame 4"):
             ClipSet.from_motions("rodent", broken, 50.0)
 
     def test_names(self, motions) -> None:

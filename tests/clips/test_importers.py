@@ -59,7 +59,7 @@ def test_missing_joint(stac) -> None:
 def test_not_stac(tmp_path) -> None:
     with h5py.File(tmp_path / "x.h5", "w") as file:
         file["all_clips"] = 1
-    with pytest.raises(ValueError, match="dataset 'qpos' is missing.*all_clips"):
+    with pytest.raises(ValueError, match=r"dataset 'qpos' is missing.*all_clips"):
         import_stac(tmp_path / "x.h5", "rodent")
 
 

@@ -1,0 +1,250 @@
+"""Known answers of the task, and its invariances."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import math
+
+import jax
+import jax.numpy as jnp
+import mujoco
+import numpy as np
+import pytest
+
+import mimic_envs
+from mimic_envs import bodies
+from mimic_envs.clips import ClipSet
+from mimic_envs.clips import load as load_clips
+from mimic_envs.env import FunctionalEnv, State
+from mimic_envs.physics import PhysicsState
+from mimic_envs.tasks import rewards, terminations
+from mimic_envs.tasks.reference import Frame
+
+
+@pytest.fixture(scope="module")
+def env(body: bodies.Body) -> FunctionalEnv:
+    return mimic_envs.make(body, clips="builtin/tiny")
+
+
+@pytest.fixture(scope="module")
+def started(env: FunctionalEnv) -> State:
+    return env.reset(jax.random.key(0), clip=0, frame=5)
+
+
+def frame(env: FunctionalEnv, clip: int = 0, number: int = 5) -> Frame:
+    return env.reference.frame(jnp.int32(clip), jnp.int32(number))
+
+
+def judge(env: FunctionalEnv, physics: PhysicsState, target: Frame, action=None, previous=None):
+    zero = jnp.zeros(env.action_size)
+    return env.task.judge(
+        physics, target, zero if action is None else action, zero if previous is None else previous
+    )
+
+
+SPIN = np.array([math.cos(math.radians(65)), 0, 0, math.sin(math.radians(65))])
+SHIFT = np.array([0.7, -0.4, 0])
+
+
+def spun(vectors: np.ndarray) -> np.ndarray:
+    """Vectors (..., 3) turned by `SPIN`, 130 degrees about the vertical."""
+    out = np.array(vectors, np.float64)
+    for v in out.reshape(-1, 3):
+        mujoco.mju_rotVecQuat(v, v.copy(), SPIN)
+    return out
+
+
+def turned(quaternions: np.ndarray) -> np.ndarray:
+    """Rotations (..., 4) followed by `SPIN`."""
+    out = np.array(quaternions, np.float64)
+    for q in out.reshape(-1, 4):
+        mujoco.mju_mulQuat(q, SPIN, q.copy())
+    return out
+
+
+def moved(physics: PhysicsState) -> PhysicsState:
+    """The same animal moved along the floor and turned."""
+    qpos, qvel = np.array(physics.qpos), np.array(physics.qvel)
+    qpos[:3], qpos[3:7] = spun(qpos[:3]) + SHIFT, turned(qpos[3:7])
+    qvel[:3] = spun(qvel[:3])
+    return dataclasses.replace(
+        physics,
+        qpos=jnp.asarray(qpos),
+        qvel=jnp.asarray(qvel),
+        xpos=jnp.asarray(spun(physics.xpos) + SHIFT, jnp.float32),
+        xquat=jnp.asarray(turned(physics.xquat), jnp.float32),
+    )
+
+
+def test_reset_is_the_reference(env: FunctionalEnv, started: State) -> None:
+    target = frame(env)
+    np.testing.assert_array_equal(started.physics.qpos, target.qpos)
+    np.testing.assert_array_equal(started.physics.qvel, target.qvel)
+    assert not np.asarray(started.physics.act).any()
+
+
+def test_perfect_tracking_gets_every_reward_and_score_one(
+    env: FunctionalEnv, started: State
+) -> None:
+    outcome = judge(env, started.physics, frame(env))
+    weights = sum(term.weight for term in env.body.tracking.values())
+    assert float(outcome.reward) == pytest.approx(weights, abs=1e-5)
+    assert float(outcome.metrics["score"]) == 1.0
+    assert not bool(outcome.failed)
+
+
+def test_root_angle_of_40_degrees_reads_40(env: FunctionalEnv, started: State) -> None:
+    physics, half = started.physics, math.radians(20)
+    spin = np.array([math.cos(half), 0, 0, math.sin(half)])
+    root = env.body.model.body(env.body.root_body).id
+    quaternion = np.zeros(4)
+    mujoco.mju_mulQuat(quaternion, spin, np.asarray(physics.xquat[root], np.float64))
+    physics = dataclasses.replace(
+        physics, xquat=physics.xquat.at[root].set(quaternion.astype(np.float32))
+    )
+    outcome = judge(env, physics, frame(env))
+    assert float(outcome.metrics["error/root_angle_deg"]) == pytest.approx(40, abs=1e-3)
+    term = env.body.tracking["root_rotation"]
+    expected = term.weight * math.exp(-0.5 * (math.radians(40) / term.sigma) ** 2)
+    assert float(outcome.metrics["reward/root_rotation"]) == pytest.approx(expected, rel=1e-4)
+
+
+def test_score_is_one_minus_error_over_a_quarter_body_length(
+    env: FunctionalEnv, started: State
+) -> None:
+    for lengths, expected in ((0.1, 0.6), (0.25, 0.0), (3.0, 0.0)):
+        shift = jnp.array([lengths * env.body.body_length, 0, 0])
+        physics = dataclasses.replace(started.physics, xpos=started.physics.xpos + shift)
+        score = judge(env, physics, frame(env)).metrics["score"]
+        assert float(score) == pytest.approx(expected, abs=1e-4)
+
+
+def test_control_difference_uses_the_previous_action(env: FunctionalEnv, started: State) -> None:
+    action = jnp.full(env.action_size, 0.5)
+    same = judge(env, started.physics, frame(env), action, action)
+    changed = judge(env, started.physics, frame(env), action, -action)
+    weight = env.body.costs["control_difference"]
+    assert float(same.metrics["reward/control_difference"]) == 0
+    expected = -weight * env.action_size
+    assert float(changed.metrics["reward/control_difference"]) == pytest.approx(expected, rel=1e-5)
+
+
+def test_control_difference_is_alive_in_a_step(env: FunctionalEnv, started: State) -> None:
+    after = env.step(started, jnp.full(env.action_size, 0.1))
+    assert float(after.metrics["reward/control_difference"]) < 0
+    np.testing.assert_allclose(after.action, 0.1)
+    again = env.step(after, jnp.full(env.action_size, 0.1))
+    assert float(again.metrics["reward/control_difference"]) == 0
+
+
+@pytest.fixture(scope="module")
+def moved_env(body: bodies.Body) -> FunctionalEnv:
+    """The environment with all clips moved along the floor and turned."""
+    motions = []
+    for motion in load_clips("builtin/tiny", body).motions():
+        qpos = motion.astype(np.float64)
+        qpos[:, :3], qpos[:, 3:7] = spun(qpos[:, :3]) + SHIFT, turned(qpos[:, 3:7])
+        motions.append(qpos)
+    clips = ClipSet.from_motions(body, motions, load_clips("builtin/tiny", body).fps)
+    return mimic_envs.make(body, clips=clips)
+
+
+def test_observation_and_reward_do_not_change_when_all_is_moved_and_turned(
+    env: FunctionalEnv, moved_env: FunctionalEnv
+) -> None:
+    step, advance = jax.jit(FunctionalEnv.step), jax.jit(FunctionalEnv.advance)
+    state = env.reset(jax.random.key(0), clip=0, frame=5)
+    for k in range(15):
+        action = 0.1 * jax.random.normal(jax.random.key(k), (env.action_size,))
+        here = step(env, state, action)
+        there = advance(moved_env, state, moved(here.physics), action)
+        for group in here.obs:
+            np.testing.assert_allclose(here.obs[group], there.obs[group], atol=2e-5)
+        assert float(here.reward) == pytest.approx(float(there.reward), abs=2e-5)
+        for name, value in here.metrics.items():
+            assert float(value) == pytest.approx(float(there.metrics[name]), abs=1e-3), name
+        state = here
+
+
+def test_targets_are_in_the_root_frame(env: FunctionalEnv, started: State) -> None:
+    """A reference that is one unit ahead of the nose reads one unit along +x."""
+    state, layout = started, env.observation_layout()
+    where, shape, _ = layout["reference/root_displacement"]
+    target = state.physics.xpos + 0.0
+    offset = frame(env).xquat[env.task.at.root]
+    ahead = np.zeros(3)
+    mujoco.mju_rotVecQuat(ahead, np.array([1.0, 0, 0]), np.asarray(offset, np.float64))
+    reference = dataclasses.replace(
+        env.reference, xpos=jnp.broadcast_to(target + ahead, env.reference.xpos.shape)
+    )
+    shifted = FunctionalEnv(env.body, env.clips, reference, env.task, env.physics, True)
+    view = shifted.task.view(state.physics, reference, state.clip, state.frame, state.action)
+    from mimic_envs.env import flatten
+    from mimic_envs.tasks import observations
+
+    flat = np.asarray(flatten(observations.observe(view)))
+    np.testing.assert_allclose(flat[where].reshape(shape), [[1, 0, 0]] * shape[0], atol=1e-5)
+
+
+def test_layout_covers_the_observation(env: FunctionalEnv, started: State) -> None:
+    layout = env.observation_layout()
+    slices = [where for where, _, _ in layout.values()]
+    assert slices[0].start == 0
+    assert all(a.stop == b.start for a, b in itertools.pairwise(slices))
+    assert slices[-1].stop == sum(x.size for x in started.obs.values())
+    flat = np.concatenate([np.asarray(started.obs[g]) for g in ("proprioception", "reference")])
+    where, _, _ = layout["proprioception/joint_angles"]
+    np.testing.assert_allclose(flat[where], started.physics.qpos[env.task.at.hinges])
+
+
+def test_limits(env: FunctionalEnv, started: State) -> None:
+    limits = env.body.limits
+    assert limits.root_distance is not None
+    far = dataclasses.replace(
+        started.physics,
+        xpos=started.physics.xpos + jnp.array([1.01 * limits.root_distance, 0, 0]),
+    )
+    outcome = judge(env, far, frame(env))
+    assert bool(outcome.failed)
+    assert float(outcome.metrics["limit/root_distance"]) == 1
+
+
+def test_terminate_off_ignores_limits_but_not_divergence(body: bodies.Body) -> None:
+    env = mimic_envs.make(body, clips="builtin/tiny", terminate=False)
+    state, step = env.reset(jax.random.key(0), 0, 0), jax.jit(FunctionalEnv.step)
+    crossed = False
+    for k in range(60):
+        action = jax.random.uniform(jax.random.key(k), (env.action_size,), minval=-1)
+        state = step(env, state, action)
+        crossed |= any(float(x) > 0 for n, x in state.metrics.items() if n.startswith("limit/"))
+        assert bool(state.terminated) == bool(state.physics.diverged)
+    assert crossed
+
+
+def test_adding_a_reward_term_is_one_function_and_one_row(
+    body: bodies.Body, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(rewards.TRACKING, "height", lambda t: t.now.xpos[t.at.root, 2] * 0)
+    richer = dataclasses.replace(
+        body, tracking={**body.tracking, "height": bodies.TrackingTerm(weight=2.5, sigma=1.0)}
+    )
+    env = mimic_envs.make(richer, clips="builtin/tiny")
+    state = env.step(env.reset(jax.random.key(0), 0, 0), jnp.zeros(env.action_size))
+    assert float(state.metrics["reward/height"]) == 2.5
+
+
+def test_unknown_reward_term(body: bodies.Body) -> None:
+    wrong = dataclasses.replace(body, costs={"energi": 1.0})
+    with pytest.raises(ValueError, match=r"unknown cost .*'energi'; did you mean 'energy'"):
+        mimic_envs.make(wrong, clips="builtin/tiny")
+
+
+def test_a_limit_may_be_absent(body: bodies.Body) -> None:
+    free = dataclasses.replace(
+        body, limits=bodies.TerminationLimits(None, None, None, healthy_height=None)
+    )
+    env = mimic_envs.make(free, clips="builtin/tiny")
+    state = env.reset(jax.random.key(0), 0, 0)
+    t = rewards.Transition(env.task.at, state.physics, frame(env), state.action, state.action)
+    assert terminations.crossed(free, t) == {}

@@ -1,0 +1,149 @@
+"""The functional environment: resets, clip ends, transformations, bad input."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import mimic_envs
+from mimic_envs.clips import load as load_clips
+from mimic_envs.env import FunctionalEnv
+
+reset = jax.jit(jax.vmap(FunctionalEnv.reset, in_axes=(None, 0)))
+autoreset = jax.jit(jax.vmap(FunctionalEnv.step_autoreset, in_axes=(None, 0, 0)))
+
+
+@pytest.fixture(scope="module")
+def env() -> FunctionalEnv:
+    return mimic_envs.make("rodent", clips="builtin/test")
+
+
+def test_different_seeds_start_differently(env: FunctionalEnv) -> None:
+    state = reset(env, jax.random.split(jax.random.key(0), 256))
+    starts = set(
+        zip(np.asarray(state.clip).tolist(), np.asarray(state.frame).tolist(), strict=True)
+    )
+    assert len(starts) > 200
+    assert set(np.asarray(state.clip).tolist()) == set(range(len(env.clips)))
+
+
+def test_same_seed_same_bytes(env: FunctionalEnv) -> None:
+    keys = jax.random.split(jax.random.key(5), 8)
+    a, b = reset(env, keys), reset(env, keys)
+    for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
+        if not jnp.issubdtype(x.dtype, jax.dtypes.prng_key):
+            np.testing.assert_array_equal(x, y)
+
+
+def test_later_resets_are_fresh(env: FunctionalEnv) -> None:
+    """Every automatic reset draws a new clip and frame, not the first one again."""
+    state = reset(env, jax.random.split(jax.random.key(0), 4))
+    noise = jax.random.uniform(jax.random.key(1), (4, env.action_size), minval=-1)
+    starts: list[set[tuple[int, int]]] = [set() for _ in range(4)]
+    for _ in range(120):
+        state, final = autoreset(env, state, noise)
+        for i in np.flatnonzero(np.asarray(final.terminated | final.truncated)):
+            starts[i].add((int(state.clip[i]), int(state.frame[i])))
+    assert all(len(s) >= 3 for s in starts)
+
+
+def test_final_is_the_observation_before_the_reset(env: FunctionalEnv) -> None:
+    last = int(env.clips.lengths[0]) - 2
+    state = env.reset(jax.random.key(0), clip=0, frame=last)
+    action = jnp.zeros(env.action_size)
+    plain = env.step(state, action)
+    state, final = env.step_autoreset(state, action)
+    assert bool(plain.truncated)
+    assert bool(final.truncated)
+    assert not bool(final.terminated)
+    for group in plain.obs:
+        np.testing.assert_array_equal(final.obs[group], plain.obs[group])
+    assert float(state.reward) == float(plain.reward)
+    assert bool(state.truncated)
+    assert int(state.frame) < last
+    np.testing.assert_array_equal(state.action, np.zeros(env.action_size))
+
+
+def test_clip_end_truncates_exactly(env: FunctionalEnv) -> None:
+    length = int(env.clips.lengths[1])
+    state = env.reset(jax.random.key(0), clip=1, frame=length - 4)
+    seen, step = [], jax.jit(FunctionalEnv.step)
+    for _ in range(5):
+        state = step(env, state, jnp.zeros(env.action_size))
+        seen.append((int(state.frame), bool(state.truncated)))
+    end = length - 1
+    assert seen == [(end - 2, False), (end - 1, False), (end, True), (end, True), (end, True)]
+
+
+def test_works_in_scan(env: FunctionalEnv) -> None:
+    @jax.jit
+    def run(env, state, actions):
+        return jax.lax.scan(lambda s, a: (jax.vmap(env.step)(s, a), s.reward), state, actions)
+
+    state = reset(env, jax.random.split(jax.random.key(0), 3))
+    actions = 0.1 * jax.random.normal(jax.random.key(1), (5, 3, env.action_size))
+    scanned, _ = run(env, state, actions)
+    step = jax.jit(jax.vmap(FunctionalEnv.step, in_axes=(None, 0, 0)))
+    for a in actions:
+        state = step(env, state, a)
+    np.testing.assert_array_equal(scanned.physics.private, state.physics.private)
+
+
+def test_clips_are_arguments_not_constants(env: FunctionalEnv) -> None:
+    state = env.reset(jax.random.key(0), 0, 0)
+    text = jax.jit(FunctionalEnv.step).lower(env, state, jnp.zeros(env.action_size)).as_text()
+    frames = env.reference.qpos.shape[1]
+    constants = [line for line in text.splitlines() if "stablehlo.constant" in line]
+    assert not any(f"x{frames}x" in line for line in constants)
+
+
+def test_reset_by_name(env: FunctionalEnv) -> None:
+    name = env.clips.names[3]
+    state = env.reset(jax.random.key(0), clip=name)
+    assert int(state.clip) == 3
+
+
+class TestBadInput:
+    def test_body(self) -> None:
+        with pytest.raises(ValueError, match="did you mean 'rodent'"):
+            mimic_envs.make("rodnet")
+
+    def test_backend(self) -> None:
+        with pytest.raises(ValueError, match="did you mean 'native'"):
+            mimic_envs.make("rodent", backend="nativ")
+
+    def test_clip_set(self) -> None:
+        with pytest.raises(ValueError, match="did you mean 'builtin/train'"):
+            mimic_envs.make("rodent", clips="builtin/trian")
+
+    def test_clip_file(self, tmp_path) -> None:
+        with pytest.raises(FileNotFoundError, match=r"none\.h5"):
+            mimic_envs.make("rodent", clips=tmp_path / "none.h5")
+
+    def test_clip(self, env: FunctionalEnv) -> None:
+        with pytest.raises(ValueError, match=r"clip 10 does not exist.*0 to 9; the nearest is 9"):
+            env.reset(jax.random.key(0), clip=10)
+
+    def test_frame(self, env: FunctionalEnv) -> None:
+        last = int(env.clips.lengths[0]) - 2
+        for bad in (-1, last + 1, 0.5):
+            with pytest.raises(ValueError, match=f"frames 0 to {last} can"):
+                env.reset(jax.random.key(0), clip=0, frame=bad)
+
+    def test_clip_shorter_than_the_window(self) -> None:
+        with pytest.raises(ValueError, match="shorter than the reference window: at least 301"):
+            mimic_envs.make("rodent", clips="builtin/tiny", reference_frames=150)
+
+    def test_reference_frames(self) -> None:
+        for bad in (0, -1, 1.5):
+            with pytest.raises(ValueError, match="reference_frames must be a positive integer"):
+                mimic_envs.make("rodent", clips="builtin/tiny", reference_frames=bad)
+
+
+def test_reference_window_is_configurable() -> None:
+    env = mimic_envs.make(
+        "rodent", clips=load_clips("builtin/tiny", "rodent"), reference_frames=2, reference_stride=1
+    )
+    assert env.observation_layout()["reference/root_displacement"][1] == (2, 3)
