@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import pathlib
 import sys
 from collections.abc import Callable, Iterator
@@ -14,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from mimic_envs import ENV_IDS
-from mimic_envs.messages import unknown
+from mimic_envs.messages import NO_OPENGL, unknown
 
 EnvId = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="ID")]
 
@@ -171,6 +172,12 @@ def main(arguments: list[str] | None = None) -> None:
         )
     except (ValueError, RuntimeError, FileNotFoundError) as error:
         Console(stderr=True).print(f"[bold red]error:[/bold red] {error}", soft_wrap=True)
+        sys.exit(2)
+    except AttributeError as error:
+        # with MUJOCO_GL=osmesa and no such library, not even `import mujoco` works
+        if os.environ.get("MUJOCO_GL", "").lower() != "osmesa" or "glGetError" not in str(error):
+            raise
+        Console(stderr=True).print(f"[bold red]error:[/bold red] {NO_OPENGL.format(error=error)}")
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -351,7 +351,7 @@ def cache_directory() -> pathlib.Path:
 
 def _cache_compilations() -> None:
     """Keep JAX's compilations on disk, unless the user chose a place already."""
-    if jax.config.jax_compilation_cache_dir is None:
+    if getattr(jax.config, "jax_compilation_cache_dir", None) is None:
         jax.config.update("jax_compilation_cache_dir", str(cache_directory() / "jax"))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 

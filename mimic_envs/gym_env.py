@@ -81,7 +81,10 @@ class ImitationEnv(gymnasium.Env[np.ndarray, np.ndarray], EzPickle):
         if self._stepper is None:
             self._stepper = stepping.make(self.functional, 1)
         obs = self._stepper.reset(
-            np.zeros(1, int), draw_key(self.np_random)[None], np.int32([clip]), np.int32([frame])
+            np.zeros(1, int),
+            draw_key(self.np_random)[None],
+            np.array([clip], np.int32),
+            np.array([frame], np.int32),
         )
         self._running = True
         if self.render_mode == "human":

@@ -82,11 +82,13 @@ class ImitationVectorEnv(gymnasium.vector.VectorEnv[np.ndarray, np.ndarray, np.n
         self._seeds = [-1] * self.num_envs
         self._stepper: stepping.Stepper | None = None
         self._pictures: Renderer | None = None
-        self._obs = np.zeros(self.observation_space.shape, np.float32)
+        size = self.single_observation_space.shape[0]
+        self._obs = np.zeros((self.num_envs, size), np.float32)
         self._elapsed = np.zeros(self.num_envs, int)
         self._ended = np.ones(self.num_envs, bool)
 
-    @property
+    # Gymnasium declares these two as plain attributes, its own vector envs override them so too
+    @property  # type: ignore[misc]
     def np_random(self) -> tuple[np.random.Generator, ...]:  # type: ignore[override]
         """The random generator of each environment."""
         return tuple(self._generator(i) for i in range(self.num_envs))
@@ -168,7 +170,7 @@ class ImitationVectorEnv(gymnasium.vector.VectorEnv[np.ndarray, np.ndarray, np.n
         ids = np.flatnonzero(mask)
         if starts is None:
             starts = np.full((len(ids), 2), -1, np.int32)
-        keys = np.stack([draw_key(self._generator(i)) for i in ids])
+        keys = np.stack([draw_key(self._generator(int(i))) for i in ids])
         self._obs[ids] = self._stepper.reset(ids, keys, starts[:, 0], starts[:, 1])
         self._elapsed[ids] = 0
         self._ended[ids] = False

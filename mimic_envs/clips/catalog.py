@@ -11,14 +11,15 @@ from mimic_envs.clips import importers
 from mimic_envs.clips.clipset import FORMAT, ClipSet, open_hdf5
 from mimic_envs.messages import unknown
 
-_BUILTIN = pathlib.Path(__file__).parent / "builtin"
+BUILTIN = pathlib.Path(__file__).parent / "builtin"
+"""Folder of the clip sets that ship with the package, `<body>/<set>.h5`."""
 _PREFIX = "builtin/"
 
 
 def builtin_sets(body: bodies.Body | str) -> tuple[str, ...]:
     """Names of the clip sets that ship for a body, for example `("builtin/test", ...)`."""
     name = body if isinstance(body, str) else body.name
-    return tuple(_PREFIX + path.stem for path in sorted((_BUILTIN / name).glob("*.h5")))
+    return tuple(_PREFIX + path.stem for path in sorted((BUILTIN / name).glob("*.h5")))
 
 
 def load(clips: str | os.PathLike[str] | ClipSet, body: bodies.Body | str) -> ClipSet:
@@ -50,4 +51,4 @@ def load(clips: str | os.PathLike[str] | ClipSet, body: bodies.Body | str) -> Cl
 
 @functools.lru_cache(maxsize=8)
 def _load_builtin(body: str, name: str) -> ClipSet:
-    return ClipSet.load(_BUILTIN / body / f"{name.removeprefix(_PREFIX)}.h5", body)
+    return ClipSet.load(BUILTIN / body / f"{name.removeprefix(_PREFIX)}.h5", body)

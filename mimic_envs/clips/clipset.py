@@ -372,7 +372,7 @@ def _joint_of_column(body: bodies.Body, column: int) -> str:
 def _derived(body: bodies.Body, motions: Sequence[np.ndarray], fps: float) -> dict[str, np.ndarray]:
     """Padded `qpos`, `qvel`, `xpos`, `xquat` of the motions, float32."""
     model, longest = body.model, max(len(q) for q in motions)
-    shapes = {"qpos": (model.nq,), "qvel": (model.nv,)}
+    shapes: dict[str, tuple[int, ...]] = {"qpos": (model.nq,), "qvel": (model.nv,)}
     shapes |= {"xpos": (model.nbody, 3), "xquat": (model.nbody, 4)}
     arrays = {k: np.zeros((len(motions), longest, *s), np.float32) for k, s in shapes.items()}
     for i, motion in enumerate(motions):

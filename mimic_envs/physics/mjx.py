@@ -9,6 +9,7 @@ import logging
 import os
 import sys
 import warnings
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -69,7 +70,7 @@ class MjxPhysics:
             qacc_warmstart=state.private,
         )
 
-        def substep(data, _):
+        def substep(data: Any, _: None) -> tuple[Any, jax.Array]:
             data = self._mjx.step(self._model, data)
             return data, _invalid(data.qpos, data.qvel, data.qacc)
 

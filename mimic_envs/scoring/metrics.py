@@ -140,7 +140,7 @@ def _in_root(xpos: np.ndarray, xquat: np.ndarray, root: int) -> np.ndarray:
 
 def _angle(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Full geodesic angle between unit quaternions (T, 4), in [0, pi] rad."""
-    cosine = np.abs(np.sum(a * b, axis=-1))
+    cosine = np.minimum(np.abs(np.sum(a * b, axis=-1)), 1.0)
     # |a - b| is exact where the cosine is not: for small angles
     sine = np.minimum(np.linalg.norm(a - b, axis=-1), np.linalg.norm(a + b, axis=-1)) / 2
     return np.where(cosine > 0.9, 4 * np.arcsin(np.minimum(sine, 1.0)), 2 * np.arccos(cosine))

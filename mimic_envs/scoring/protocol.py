@@ -7,6 +7,7 @@ given and does not count.
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable
 from typing import Any
@@ -55,9 +56,8 @@ def score(
     began, steps = time.perf_counter(), int(env.clips.lengths.max()) - 1
     per_frame, per_clip = [], []
     for seed in range(seeds):
-        trajectories = rollout(
-            env, controller, seed, lambda done, s=seed: progress(s * steps + done, seeds * steps)
-        )
+        advance = functools.partial(_report, progress, seed * steps, seeds * steps)
+        trajectories = rollout(env, controller, seed, advance)
         judged = [_judged(env, i, t) for i, t in enumerate(trajectories)]
         per_frame.append([frames for frames, _ in judged])
         per_clip.append([summary for _, summary in judged])
@@ -76,6 +76,10 @@ def score(
         },
         wall_time_s=time.perf_counter() - began,
     )
+
+
+def _report(progress: Progress, before: int, total: int, done: int) -> None:
+    progress(before + done, total)
 
 
 def _judged(
@@ -121,7 +125,7 @@ def rollout(
         Trajectory(
             qpos=qpos[:n, i],
             qvel=qvel[:n, i],
-            actions=np.float64(actions[:n, i]),
+            actions=actions[:n, i].astype(np.float64),
             diverged=diverged[:n, i],
             crossed=crossed[:n, i],
         )

@@ -11,14 +11,9 @@ import mujoco
 import numpy as np
 
 from mimic_envs import bodies
+from mimic_envs.messages import NO_OPENGL
 
 _GHOST_RGBA = np.array([0.16, 0.50, 0.95, 0.30], np.float32)
-_NO_OPENGL = (
-    "MuJoCo could not start an OpenGL renderer ({error}). On a machine without a display or GPU, "
-    "install software rendering (Debian, Ubuntu: apt-get install libosmesa6) and set the "
-    "environment variable MUJOCO_GL=osmesa; with an NVIDIA GPU, MUJOCO_GL=egl"
-)
-
 
 class Renderer:
     """Off-screen pictures.
@@ -33,14 +28,14 @@ class Renderer:
     """
 
     def __init__(self, body: bodies.Body, width: int = 640, height: int = 480) -> None:
-        choose_opengl()
         model = body.model
         model.vis.global_.offwidth = max(model.vis.global_.offwidth, width)
         model.vis.global_.offheight = max(model.vis.global_.offheight, height)
         try:
+            _choose_opengl()
             self._renderer = mujoco.Renderer(model, height, width)
         except Exception as error:  # each OpenGL platform raises its own kind
-            raise RuntimeError(_NO_OPENGL.format(error=error)) from error
+            raise RuntimeError(NO_OPENGL.format(error=error)) from error
         weakref.finalize(self, self._renderer.close)  # before OpenGL is gone at exit
         self._body = body
         self._animal, self._ghost = mujoco.MjData(model), mujoco.MjData(model)
@@ -87,7 +82,7 @@ class Viewer:
                 body.model, self._animal, show_left_ui=False, show_right_ui=False
             )
         except Exception as error:  # each window system raises its own kind
-            raise RuntimeError(_NO_OPENGL.format(error=error)) from error
+            raise RuntimeError(NO_OPENGL.format(error=error)) from error
         view = camera(body)
         self._viewer.cam.distance, self._viewer.cam.azimuth = view.distance, view.azimuth
         self._viewer.cam.elevation = view.elevation
@@ -150,10 +145,16 @@ def add_ghost(
         scene.geoms[i].matid = -1
 
 
-def choose_opengl() -> None:
-    """Fall back to software rendering where there is no display and nothing was chosen."""
-    if _no_display():
-        os.environ.setdefault("MUJOCO_GL", "osmesa")
+def _choose_opengl() -> None:
+    """Render in software where there is no display and the user chose nothing.
+
+    MuJoCo chooses when it is imported, and then a window system that is not there.
+    """
+    if _no_display() and not os.environ.get("MUJOCO_GL"):
+        from mujoco.osmesa import GLContext
+        from mujoco.rendering.classic import gl_context
+
+        gl_context.GLContext = GLContext
 
 
 def _no_display() -> bool:

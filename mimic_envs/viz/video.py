@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pathlib
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -59,7 +60,8 @@ def write(
     try:
         rate = fps / max(1, round(fps / VIDEO_FPS))
         # no automatic resizing to multiples of 16
-        with imageio.get_writer(partial, fps=rate, quality=8, macro_block_size=2) as writer:
+        writer: Any = imageio.get_writer(partial, fps=rate, quality=8, macro_block_size=2)
+        with writer:
             for done, t in enumerate(shown, 1):
                 writer.append_data(renderer.draw(qpos[t], reference[t]))
                 progress(done, len(shown))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import importlib
 
-from mimic_envs.bodies.body import unknown
 from mimic_envs.clips.clipset import ClipSet
+from mimic_envs.messages import unknown
 
 SPLITS = ("train", "test", "tiny")
 """Clip sets that every generator makes: to learn from, held out, and for tests."""

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import pathlib
 import sys
 
-from mimic_envs.bodies.body import unknown
 from mimic_envs.clips import generators
+from mimic_envs.clips.catalog import BUILTIN
 from mimic_envs.clips.generators import plausibility
-
-BUILTIN = pathlib.Path(__file__).parents[1] / "builtin"
+from mimic_envs.messages import unknown
 
 # title of the column, attribute of the report, factor, format
 _COLUMNS = (

@@ -274,7 +274,9 @@ def _forces(
     return float(np.mean(left)), np.array(loads)
 
 
-def _contact_directions(model, data, ground: _Ground, frame: _Frame) -> np.ndarray:
+def _contact_directions(
+    model: mujoco.MjModel, data: mujoco.MjData, ground: _Ground, frame: _Frame
+) -> np.ndarray:
     """Generalised forces of unit pushes along the friction pyramids' edges, (nv, edges)."""
     columns, jacobian = [], np.empty((3, model.nv))
     for foot, (points, heights) in enumerate(zip(frame.points, frame.heights, strict=True)):

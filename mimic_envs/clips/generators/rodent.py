@@ -208,7 +208,7 @@ def _rears(time: np.ndarray, motion: Motion) -> tuple[np.ndarray, np.ndarray, np
 def _ground_path(time: np.ndarray, speed: np.ndarray, turn: np.ndarray) -> np.ndarray:
     """World x, y and heading from speed and turning rate, all 0 at time 0; (T, 3)."""
 
-    def integral(rate):
+    def integral(rate: np.ndarray) -> np.ndarray:
         steps = 0.5 * (rate[1:] + rate[:-1]) / FPS
         total = np.concatenate([[0.0], np.cumsum(steps)])
         return total - np.interp(0.0, time, total)
@@ -219,7 +219,15 @@ def _ground_path(time: np.ndarray, speed: np.ndarray, turn: np.ndarray) -> np.nd
     return np.stack([x, y, heading], axis=1)
 
 
-def _sway(motion: Motion, time, stride, pace, moving, shift, heading) -> np.ndarray:
+def _sway(
+    motion: Motion,
+    time: np.ndarray,
+    stride: np.ndarray,
+    pace: np.ndarray,
+    moving: np.ndarray,
+    shift: np.ndarray,
+    heading: np.ndarray,
+) -> np.ndarray:
     """Offset of the centre of mass from its path, world x, y, (T, 2), in metres."""
     # in slow walks towards the side whose feet carry
     side = -0.005 * moving * np.exp(-pace / 0.2) * np.cos(2 * np.pi * (stride - 0.3))
@@ -354,12 +362,14 @@ def _plan_steps(paw: paws.Paw, trunk: Trunk, motion: Motion) -> gait.FootPath:
     return gait.foot_path(neutral[0], steps, stance_frames)
 
 
-def _blend_hand(model, paw, trunk, t, tip, pitch):
+def _blend_hand(
+    model: mujoco.MjModel, paw: paws.Paw, trunk: Trunk, t: int, tip: np.ndarray, pitch: float
+) -> tuple[np.ndarray, float]:
     """Between the hand on the floor and the hand in front of the chest."""
     q = trunk.qpos[t]
-    rotation = np.empty(9)
-    mujoco.mju_quat2Mat(rotation, q[3:7])
-    rotation = rotation.reshape(3, 3)
+    flat = np.empty(9)
+    mujoco.mju_quat2Mat(flat, q[3:7])
+    rotation = flat.reshape(3, 3)
     torso = q[:3] + rotation @ model.body("torso").pos
     held = torso + rotation @ np.array([0.040, 0.014 * paw.side, -0.055])
     part = trunk.hands_up[t]

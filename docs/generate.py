@@ -1,0 +1,215 @@
+"""Write the pages that are made from the code: `python docs/generate.py`."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Iterable
+
+import numpy as np
+
+import mimic_envs
+from mimic_envs import bodies
+from mimic_envs import clips as clips_
+from mimic_envs.tasks import rewards
+
+DOCS = pathlib.Path(__file__).parent
+_UNITS = {
+    "root_position": "{length}",
+    "root_rotation": "rad",
+    "joints": "rad",
+    "joint_velocities": "rad/s",
+    "bodies": "{length}",
+    "end_effectors": "{length}",
+}
+
+
+def table(header: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
+    """A Markdown table."""
+    lines = [list(header), *([str(cell) for cell in row] for row in rows)]
+    lines.insert(1, ["---"] * len(lines[0]))
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def body_page(env_id: str, body: bodies.Body) -> str:
+    """The documentation page of a body."""
+    model = body.model
+    env = mimic_envs.make(body, clips="builtin/tiny")
+    sections = [
+        f"# {env_id}",
+        f"*{body.species}*. {body.source}.",
+        "<!-- made by docs/generate.py, do not edit -->",
+        _sizes(body),
+        "## Actions",
+        f"`Box(-1, 1, ({model.nu},), float32)`, mapped linearly to each actuator's control range.",
+        _actuators(body),
+        "## Observation",
+        f"Flat `Box`, {env.observation_layout()['reference/body_displacements'][0].stop} float32. "
+        "Everything is in the frame of the root body, so nothing changes when the animal and its "
+        "reference are moved along the floor or turned together.",
+        _observation(env),
+        "## Reward",
+        "Sum of `weight * exp(-d**2 / (2 sigma**2))` over the tracking terms, minus the costs. "
+        "A diverged step is worth 0.",
+        _reward(body),
+        "## End of an episode",
+        _ends(body),
+        "## Tracked parts",
+        _parts(body),
+        "## Joints",
+        _joints(body),
+        "## Built-in clips",
+        _clips(body),
+    ]
+    return "\n\n".join(sections) + "\n"
+
+
+def _sizes(body: bodies.Body) -> str:
+    model = body.model
+    return table(
+        ("quantity", "value"),
+        [
+            ("degrees of freedom", model.nv),
+            ("joints besides the root", len(body.hinge_names)),
+            ("actuators", model.nu),
+            ("mass", f"{model.body_mass.sum():.4g} (in the model's mass unit)"),
+            ("length unit", body.length_unit),
+            ("body length (errors are divided by it)", f"{body.body_length:g}"),
+            ("physics step", f"{1000 * model.opt.timestep:g} ms"),
+            ("control step", f"{1000 * body.control_timestep_s:g} ms"),
+        ],
+    )
+
+
+def _actuators(body: bodies.Body) -> str:
+    import mujoco
+
+    model, rows = body.model, []
+    for i, name in enumerate(body.actuator_names):
+        kind = mujoco.mjtTrn(int(model.actuator_trntype[i]))
+        objects = model.joint if kind == mujoco.mjtTrn.mjTRN_JOINT else model.tendon
+        low, high = model.actuator_ctrlrange[i]
+        strength = model.actuator_gainprm[i, 0] * model.actuator_gear[i, 0]
+        target = objects(int(model.actuator_trnid[i, 0])).name
+        rows.append(
+            (
+                i,
+                name,
+                kind.name[6:].lower() + f" {target}",
+                f"[{low:g}, {high:g}]",
+                f"{strength:.4g}",
+                f"{1000 * model.actuator_dynprm[i, 0]:g}",
+            )
+        )
+    head = ("index", "actuator", "acts on", "control range", "gear x gain", "time constant (ms)")
+    return table(head, rows)
+
+
+def _observation(env: mimic_envs.env.FunctionalEnv) -> str:
+    from mimic_envs.tasks import observations
+
+    meaning = {
+        f"{group}/{f.__name__}": (f.__doc__ or "").strip().rstrip(".")
+        for group, entries in observations.GROUPS.items()
+        for f, _ in entries
+    }
+    return table(
+        ("entries", "name", "shape", "meaning"),
+        [
+            (f"{where.start} to {where.stop - 1}", f"`{name}`", shape, meaning[name])
+            for name, (where, shape, _) in env.observation_layout().items()
+        ],
+    ) + (
+        f"\n\nReference frames: {len(env.task.offsets)}, "
+        f"{1000 * env.body.control_timestep_s * env.body.reference_stride:g} ms apart. "
+        "Letters: H joints, J tracked joints, B tracked bodies, E end effectors, "
+        "K reference frames."
+    )
+
+
+def _reward(body: bodies.Body) -> str:
+    rows = []
+    for name, term in body.tracking.items():
+        meaning = (rewards.TRACKING[name].__doc__ or "").strip()
+        unit = _UNITS[name].format(length=body.length_unit)
+        rows.append((name, f"{term.weight:g}", f"{term.sigma:g} {unit}", meaning))
+    for name, weight in body.costs.items():
+        rows.append((name, f"-{weight:g}", "", (rewards.COSTS[name].__doc__ or "").strip()))
+    return table(("term", "weight", "sigma", "d"), rows)
+
+
+def _ends(body: bodies.Body) -> str:
+    limits, unit = body.limits, body.length_unit
+    rows = [
+        ("root farther from its reference than", f"{limits.root_distance} {unit}"),
+        ("root turned from its reference by more than", f"{limits.root_angle_deg} degrees"),
+        ("L2 norm of tracked joints' errors above", f"{limits.joint_distance_rad} rad"),
+        ("root height outside", f"{limits.healthy_height} {unit}"),
+    ]
+    return (
+        "Terminated, that is failed:\n\n"
+        + table(("condition", "limit"), [r for r in rows if "None" not in r[1]])
+        + "\n\nand whenever the simulation diverges. Truncated at the clip's last frame. "
+        "`terminate=False` turns the limits off, not the check for divergence."
+    )
+
+
+def _parts(body: bodies.Body) -> str:
+    listed = {
+        "root body": (body.root_body,),
+        "tracked bodies": body.tracked_bodies,
+        "end effectors": body.end_effectors,
+        "tracked joints": body.tracked_joints,
+        "keypoints": tuple(body.keypoints),
+    }
+    return table(
+        ("what", "number", "names"), [(k, len(v), ", ".join(v)) for k, v in listed.items()]
+    )
+
+
+def _joints(body: bodies.Body) -> str:
+    model, rows = body.model, []
+    for name in body.hinge_names:
+        joint = model.joint(name)
+        low, high = np.rad2deg(joint.range)
+        rows.append(
+            (
+                name,
+                f"{low:.1f} to {high:.1f}",
+                f"{np.ravel(joint.stiffness)[0]:g}",
+                f"{np.ravel(joint.damping)[0]:g}",
+                "yes" if name in body.tracked_joints else "",
+            )
+        )
+    return table(("joint", "range (degrees)", "stiffness", "damping", "tracked"), rows)
+
+
+def _clips(body: bodies.Body) -> str:
+    rows = []
+    for name in clips_.builtin_sets(body):
+        clips = clips_.load(name, body)
+        labels = ", ".join(f"{clips.labels.count(k)} {k}" for k in sorted(set(clips.labels)))
+        rows.append(
+            (
+                f"`{name}`",
+                len(clips),
+                f"{clips.duration_s:g} s",
+                f"{clips.fps:g} Hz",
+                labels,
+                f"`{clips.content_hash[:16]}`",
+            )
+        )
+    return table(("set", "clips", "duration", "rate", "labels", "SHA-256 begins"), rows)
+
+
+def pages() -> dict[pathlib.Path, str]:
+    """Every generated page: where it goes and what it says."""
+    return {
+        DOCS / "bodies" / f"{name}.md": body_page(env_id, bodies.get(name))
+        for env_id, name in mimic_envs.ENV_IDS.items()
+    }
+
+
+if __name__ == "__main__":
+    for path, text in pages().items():
+        path.write_text(text)
+        print(path.relative_to(DOCS.parent))

@@ -1,0 +1,139 @@
+"""Backends agree: from the same state and action, one control step gives the same.
+
+MJX compiles for minutes on a CPU, so each backend is compiled once per solver
+setting and the results are shared by the tests. With the solver run to convergence
+the backends differ by rounding only. As shipped the solver stops after a few
+iterations, wherever each implementation then is, so the tolerances there are wider.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import importlib.util
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import mimic_envs
+from mimic_envs import bodies
+from mimic_envs.clips import kinematics
+from mimic_envs.env import FunctionalEnv, State
+
+COUNT = 200
+CONVERGED = 100
+"""Solver iterations with which the rodent's contact problem is solved to rounding."""
+
+
+def with_iterations(body: bodies.Body, iterations: int | None) -> bodies.Body:
+    if iterations is None:
+        return body
+
+    def build_spec():
+        spec = body.build_spec()
+        spec.option.iterations = spec.option.ls_iterations = iterations
+        return spec
+
+    return dataclasses.replace(body, build_spec=build_spec)
+
+
+@functools.cache
+def stepped(name: str, backend: str, iterations: int | None) -> State:
+    """200 random states near the clips after one control step with random actions."""
+    body = with_iterations(bodies.get(name), iterations)
+    env = mimic_envs.make(body, clips="builtin/test", backend=backend)
+    model, rng = body.model, np.random.default_rng(0)
+    clips = rng.integers(0, len(env.clips), COUNT).astype(np.int32)
+    frames = rng.integers(0, env.clips.lengths.min() - 1, COUNT).astype(np.int32)
+    frames[:20] = env.clips.lengths[clips[:20]] - 2  # these are truncated
+    qpos = env.clips.qpos[clips, frames].astype(np.float64)
+    hinges = env.task.at.hinges
+    low, high = model.jnt_range[model.jnt_limited > 0].T
+    # away from the limits: in float32 and float64 a joint on its limit is on either side of it
+    noisy = qpos[:, hinges] + rng.normal(0, 0.02, (COUNT, len(hinges)))
+    qpos[:, hinges] = np.clip(noisy, low + 1e-3, high - 1e-3)
+    qpos[20:40, 1] += 2 * body.limits.root_distance  # and these fail
+    qpos = qpos.astype(np.float32)
+    qvel = env.clips.qvel[clips, frames] + rng.normal(0, 0.1, (COUNT, model.nv))
+    act = rng.uniform(-0.05, 0.05, (COUNT, model.na))
+    xpos, xquat = kinematics.forward(model, qpos.astype(np.float64))
+    given = [jnp.asarray(x, jnp.float32) for x in (qpos, qvel, act, xpos, xquat)]
+    actions = jnp.asarray(rng.uniform(-1, 1, (COUNT, model.nu)), jnp.float32)
+
+    def one(env: FunctionalEnv, clip, frame, given, action) -> State:
+        state = env.start(jnp.zeros(2, jnp.uint32), clip, frame)
+        state = dataclasses.replace(state, physics=env.physics.reset(*given))
+        return env.step(state, action)
+
+    go = jax.jit(jax.vmap(one, in_axes=(None, 0, 0, 0, 0)))
+    return jax.tree.map(np.asarray, go(env, clips, frames, given, actions))
+
+
+def worst(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Largest difference in each of the states."""
+    return np.abs(a - b).reshape(COUNT, -1).max(axis=1)
+
+
+def same_ends(ours: State, theirs: State) -> None:
+    np.testing.assert_array_equal(ours.terminated, theirs.terminated)
+    np.testing.assert_array_equal(ours.truncated, theirs.truncated)
+    assert ours.truncated.sum() >= 20
+    assert ours.terminated.sum() >= 20
+    assert not (ours.terminated | ours.truncated).all()
+
+
+backends = pytest.mark.parametrize(
+    "backend",
+    [
+        "mjx",
+        pytest.param(
+            "warp",
+            marks=[
+                pytest.mark.skipif(
+                    importlib.util.find_spec("warp") is None, reason="warp-lang is not installed"
+                ),
+                pytest.mark.filterwarnings("ignore:backend 'warp' found no NVIDIA GPU"),
+            ],
+        ),
+    ],
+)
+
+
+@backends
+def test_converged_solver_agrees_to_rounding(body: bodies.Body, backend: str) -> None:
+    ours, theirs = (stepped(body.name, b, CONVERGED) for b in ("native", backend))
+    scale = body.body_length
+    assert worst(ours.physics.xpos, theirs.physics.xpos).max() < 1e-3 * scale
+    assert worst(ours.obs["reference"], theirs.obs["reference"]).max() < 5e-3
+    # joint velocities, up to some 50 rad/s here, dominate this group
+    proprioception = worst(ours.obs["proprioception"], theirs.obs["proprioception"])
+    assert np.median(proprioception) < 0.05
+    assert proprioception.max() < 1.0
+    assert np.abs(ours.reward - theirs.reward).max() < 1e-3
+    same_ends(ours, theirs)
+
+
+@backends
+def test_as_shipped(body: bodies.Body, backend: str) -> None:
+    ours, theirs = (stepped(body.name, b, None) for b in ("native", backend))
+    scale = body.body_length
+    distance = worst(ours.physics.xpos, theirs.physics.xpos)
+    assert np.median(distance) < 0.01 * scale
+    assert distance.max() < 0.1 * scale
+    reward = np.abs(ours.reward - theirs.reward)
+    assert np.median(reward) < 0.01
+    assert reward.max() < 0.2
+    same_ends(ours, theirs)
+    np.testing.assert_allclose(ours.physics.act, theirs.physics.act, atol=1e-6)
+
+
+@backends
+def test_reset_and_layout_are_the_same(body: bodies.Body, backend: str) -> None:
+    envs = [mimic_envs.make(body, clips="builtin/tiny", backend=b) for b in ("native", backend)]
+    ours, theirs = (env.reset(jax.random.key(4)) for env in envs)
+    assert envs[0].observation_layout() == envs[1].observation_layout()
+    for group in ours.obs:
+        np.testing.assert_array_equal(ours.obs[group], theirs.obs[group])
+    assert (int(ours.clip), int(ours.frame)) == (int(theirs.clip), int(theirs.frame))

@@ -1,0 +1,221 @@
+"""The protocol: known answers, floors, divergence, what a run reports."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import mimic_envs
+from mimic_envs import bodies, controllers, scoring
+from mimic_envs.clips import ClipSet
+from mimic_envs.clips import load as load_clips
+from mimic_envs.env import FunctionalEnv
+from mimic_envs.scoring import metrics
+from mimic_envs.scoring.metrics import Trajectory
+
+
+@pytest.fixture(scope="module")
+def clips(body: bodies.Body) -> ClipSet:
+    return load_clips("builtin/tiny", body)
+
+
+@pytest.fixture(scope="module")
+def env(body: bodies.Body, clips: ClipSet) -> FunctionalEnv:
+    return mimic_envs.make(body, clips=clips, terminate=False)
+
+
+def run(env: FunctionalEnv, clips: ClipSet, name: str, seeds: int = 1) -> scoring.Results:
+    return scoring.score(env, controllers.make(name, env), clips, "builtin/tiny", seeds)
+
+
+def replay(env: FunctionalEnv, clip: int = 0) -> Trajectory:
+    """The reference itself as what the body did."""
+    length = int(env.clips.lengths[clip])
+    return Trajectory(
+        qpos=np.float64(env.clips.qpos[clip, 1:length]),
+        qvel=np.float64(env.clips.qvel[clip, 1:length]),
+        actions=np.zeros((length - 1, env.action_size)),
+        diverged=np.zeros(length - 1, bool),
+        crossed=np.zeros(length - 1, bool),
+    )
+
+
+def judged(env: FunctionalEnv, trajectory: Trajectory, clip: int = 0) -> dict[str, float]:
+    length = int(env.clips.lengths[clip])
+    frames = metrics.frames(
+        env.body, trajectory, env.clips.qpos[clip, 1:length], env.clips.qvel[clip, 1:length]
+    )
+    return metrics.clip_metrics(env.body, trajectory, frames)
+
+
+def test_replayed_reference_scores_exactly_one(env: FunctionalEnv) -> None:
+    found = judged(env, replay(env))
+    assert found["score"] == 1.0
+    assert found["root_aligned_score"] == 1.0
+    assert found["coverage"] == 1.0
+    for name in metrics.ERRORS:
+        assert found[name] == 0.0
+
+
+def test_replay_through_the_environment_scores_one(env: FunctionalEnv) -> None:
+    """The task's own per-frame score of the reference as state is 1 as well."""
+    state = env.reset(jax.random.key(0), clip=0, frame=0)
+    target = env.reference.frame(jnp.int32(0), jnp.int32(7))
+    physics = env.physics.reset(
+        target.qpos, target.qvel, state.physics.act, target.xpos, target.xquat
+    )
+    advanced = env.advance(dataclasses.replace(state, frame=jnp.int32(6)), physics, state.action)
+    assert float(advanced.metrics["score"]) == 1.0
+
+
+def test_task_and_scorer_agree(env: FunctionalEnv) -> None:
+    """Float32 per-frame scores of the environment equal the float64 ones of the scorer."""
+    controller = controllers.make("zero", env)
+    trajectory = scoring.rollout(env, controller)[0]
+    length = int(env.clips.lengths[0])
+    frames = metrics.frames(
+        env.body, trajectory, env.clips.qpos[0, 1:length], env.clips.qvel[0, 1:length]
+    )
+    state, step = env.reset(jax.random.key(0), 0, 0), jax.jit(FunctionalEnv.step)
+    for t in range(20):
+        state = step(env, state, jnp.asarray(trajectory.actions[t], jnp.float32))
+        assert float(state.metrics["score"]) == pytest.approx(frames["score"][t], abs=1e-5)
+        angle = float(state.metrics["error/root_angle_deg"])
+        assert angle == pytest.approx(frames["root_angle_deg"][t], abs=1e-2)
+        rmse = float(state.metrics["error/joint_rmse_deg"])
+        assert rmse == pytest.approx(frames["joint_rmse_deg"][t], abs=1e-3)
+
+
+def test_root_angle_of_40_degrees_reads_40(env: FunctionalEnv) -> None:
+    import mujoco
+
+    half, start = np.deg2rad(20), replay(env)
+    qpos = start.qpos.copy()
+    for q in qpos:
+        product = np.zeros(4)
+        mujoco.mju_mulQuat(product, q[3:7], np.array([np.cos(half), 0, np.sin(half), 0]))
+        q[3:7] = product
+    found = judged(env, dataclasses.replace(start, qpos=qpos))
+    assert found["root_angle_deg"] == pytest.approx(40, abs=1e-6)
+    assert found["root_aligned_score"] == pytest.approx(1, abs=1e-6)
+
+
+def test_score_of_a_known_offset(env: FunctionalEnv) -> None:
+    start = replay(env)
+    qpos = start.qpos.copy()
+    qpos[:, 0] += 0.1 * env.body.body_length
+    found = judged(env, dataclasses.replace(start, qpos=qpos))
+    assert found["score"] == pytest.approx(0.6, abs=1e-9)
+    assert found["mpjpe"] == pytest.approx(0.1 * env.body.body_length, abs=1e-12)
+
+
+def test_frames_after_divergence_score_zero_and_cap_every_error(env: FunctionalEnv) -> None:
+    start = replay(env)
+    length = len(start.qpos)
+    diverged = np.arange(length) >= length // 2
+    found = judged(env, dataclasses.replace(start, diverged=diverged))
+    valid = 1 - diverged.mean()
+    assert found["score"] == pytest.approx(valid)
+    assert found["coverage"] == pytest.approx(valid)
+    assert found["diverged"] == pytest.approx(1 - valid)
+    for name, cap in metrics.caps(env.body).items():
+        assert found[name] == pytest.approx((1 - valid) * cap)
+        assert found[f"{name}_covered"] == 0
+
+
+def test_stopping_early_gains_nothing(env: FunctionalEnv) -> None:
+    """Divergence at any frame never beats tracking on with the worst error."""
+    start = replay(env)
+    far = start.qpos.copy()
+    far[10:, 0] += 100.0
+    lost = judged(env, dataclasses.replace(start, qpos=far))
+    stopped = judged(env, dataclasses.replace(start, diverged=np.arange(len(far)) >= 10))
+    assert stopped["score"] <= lost["score"]
+    for name in ("mpjpe", "root_distance"):
+        assert stopped[name] >= lost[name]
+
+
+class FallsApart:
+    """A controller whose action is not a number from the tenth frame on, in clip 1."""
+
+    name = "falls-apart"
+    params = ()
+
+    def act(self, params, state, key):
+        bad = (state.clip == 1) & (state.frame >= 9)
+        return jnp.where(bad, jnp.nan, jnp.zeros_like(state.action))
+
+
+def test_divergence_in_a_run_harms_its_clip_only(env: FunctionalEnv, clips: ClipSet) -> None:
+    broken = scoring.score(env, FallsApart(), clips, "builtin/tiny")
+    zero = run(env, clips, "zero")
+    assert broken.metrics["score"][0, 0] == zero.metrics["score"][0, 0]
+    frames = broken.per_frame[0][1]["score"]
+    assert (frames[:9] > 0).all()
+    assert (frames[9:] == 0).all()
+    assert broken.metrics["diverged"][0, 1] == pytest.approx(1 - 9 / len(frames))
+
+
+def test_zero_scores_far_below_pd(env: FunctionalEnv, clips: ClipSet) -> None:
+    zero, pd = run(env, clips, "zero").score, run(env, clips, "pd").score
+    assert zero < 0.5 * pd
+    assert pd > 0.4
+
+
+def test_a_run_can_be_repeated_exactly(env: FunctionalEnv, clips: ClipSet) -> None:
+    one, two = run(env, clips, "random", 2), run(env, clips, "random", 2)
+    for name in one.metrics:
+        np.testing.assert_array_equal(one.metrics[name], two.metrics[name])
+    assert not np.array_equal(one.metrics["score"][0], one.metrics["score"][1])
+
+
+def test_thread_count_does_not_change_a_score(
+    body: bodies.Body, env: FunctionalEnv, clips: ClipSet
+) -> None:
+    alone = mimic_envs.make(body, clips=clips, terminate=False, backend_options={"threads": 1})
+    a, b = run(env, clips, "pd"), run(alone, clips, "pd")
+    for name in a.metrics:
+        np.testing.assert_array_equal(a.metrics[name], b.metrics[name])
+
+
+def test_results_file(env: FunctionalEnv, clips: ClipSet, tmp_path) -> None:
+    results = run(env, clips, "zero")
+    results.save(tmp_path / "deep" / "results.json")
+    saved = json.loads((tmp_path / "deep" / "results.json").read_text())
+    assert saved["score"] == results.score
+    low, high = saved["score_ci95"]
+    assert low <= saved["score"] <= high
+    assert saved["clips"]["sha256"] == clips.content_hash
+    assert saved["clips"]["names"] == list(clips.names)
+    assert saved["protocol"] == "mimic-1"
+    assert len(saved["per_clip"]["score"][0]) == len(clips)
+    assert {"mimic_envs", "mujoco", "jax"} <= saved["versions"].keys()
+    assert saved["wall_time_s"] > 0
+    assert [p.name for p in (tmp_path / "deep").iterdir()] == ["results.json"]
+
+
+def test_ragged_clips_are_scored_to_their_own_end(body: bodies.Body) -> None:
+    motions = load_clips("builtin/tiny", body).motions()
+    short = motions[1][: len(motions[1]) // 2]
+    clips = ClipSet.from_motions(body, [motions[0], short], load_clips("builtin/tiny", body).fps)
+    env = mimic_envs.make(body, clips=clips, terminate=False)
+    results = run(env, clips, "zero")
+    lengths = [len(frames["score"]) for frames in results.per_frame[0]]
+    assert lengths == [int(n) - 1 for n in env.clips.lengths]
+    assert lengths[1] < lengths[0]
+
+
+def test_other_backends_are_refused(body: bodies.Body, clips: ClipSet) -> None:
+    env = mimic_envs.make(body, clips=clips, backend="mjx")
+    with pytest.raises(ValueError, match="scores are taken on backend 'native', got 'mjx'"):
+        run(env, clips, "zero")
+
+
+def test_bad_seeds(env: FunctionalEnv, clips: ClipSet) -> None:
+    with pytest.raises(ValueError, match="seeds must be at least 1"):
+        run(env, clips, "zero", seeds=0)

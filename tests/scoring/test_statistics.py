@@ -1,0 +1,48 @@
+"""Our statistics against scipy's."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.stats
+
+from mimic_envs.scoring import statistics
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 7, 10, 100])
+def test_iqm_is_the_trimmed_mean(size: int) -> None:
+    values = np.random.default_rng(size).normal(size=size)
+    assert statistics.iqm(values) == pytest.approx(scipy.stats.trim_mean(values, 0.25))
+    assert statistics.iqm(values.reshape(1, -1)) == statistics.iqm(values)
+
+
+def test_interval_agrees_with_scipy() -> None:
+    values = np.random.default_rng(0).beta(2, 3, size=40)
+    low, high = statistics.iqm_interval(values[None])
+    reference = scipy.stats.bootstrap(
+        (values,),
+        lambda x, axis: scipy.stats.trim_mean(x, 0.25, axis=axis),
+        method="percentile",
+        n_resamples=20_000,
+        rng=np.random.default_rng(1),
+    ).confidence_interval
+    assert low == pytest.approx(reference.low, abs=0.01)
+    assert high == pytest.approx(reference.high, abs=0.01)
+
+
+def test_interval_with_seeds_resamples_within_clips() -> None:
+    """Clips that differ widely but repeat exactly leave no doubt about their aggregate."""
+    clips = np.linspace(0, 1, 12)
+    low, high = statistics.iqm_interval(np.tile(clips, (5, 1)))
+    assert low == high == pytest.approx(statistics.iqm(clips))
+    noisy = clips + np.random.default_rng(0).normal(0, 0.1, (5, 12))
+    low, high = statistics.iqm_interval(noisy)
+    assert low < statistics.iqm(noisy) < high
+    assert high - low < 0.15
+
+
+def test_order_of_clips_and_seeds_does_not_matter() -> None:
+    rng = np.random.default_rng(0)
+    values = rng.random((3, 9))
+    shuffled = rng.permutation(rng.permutation(values, axis=0), axis=1)
+    assert statistics.iqm(shuffled) == pytest.approx(statistics.iqm(values), abs=1e-15)
