@@ -6,7 +6,7 @@ import mujoco
 
 
 def add_floor(spec: mujoco.MjSpec, height: float, tile: float) -> None:
-    """Add light, sky and a checkered plane that animals collide with.
+    """Add a sky and a checkered plane that animals collide with.
 
     The plane has `contype` 0 and `conaffinity` 1: it touches whatever geom has
     `contype` 1, and nothing else.
@@ -20,6 +20,9 @@ def add_floor(spec: mujoco.MjSpec, height: float, tile: float) -> None:
     spec.stat.center = (0, 0, height)
     spec.visual.quality.shadowsize = 4096
     spec.visual.map.znear = 0.02
+    spec.visual.headlight.ambient = (0.45, 0.45, 0.45)
+    spec.visual.headlight.diffuse = (0.3, 0.3, 0.3)
+    spec.visual.headlight.specular = (0, 0, 0)
     spec.add_texture(
         name="sky",
         type=mujoco.mjtTexture.mjTEXTURE_SKYBOX,
@@ -49,12 +52,23 @@ def add_floor(spec: mujoco.MjSpec, height: float, tile: float) -> None:
         contype=0,
         conaffinity=1,
     )
-    spec.worldbody.add_light(
+
+
+def add_sun(body: mujoco.MjsBody, tile: float) -> None:
+    """Add a directional light that travels with a body, so that its shadow is always sharp.
+
+    Args:
+        body: The body that carries the animal's root joint.
+        tile: Edge of a floor square, which tells the scale, in length units.
+    """
+    body.add_light(
         name="sun",
         type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL,
-        pos=(0, 0, 20 * tile),
-        dir=(0.3, 0.4, -1),
-        diffuse=(0.6, 0.6, 0.6),
-        ambient=(0.25, 0.25, 0.25),
+        mode=mujoco.mjtCamLight.mjCAMLIGHT_TRACK,
+        pos=(-1.5 * tile, -2 * tile, 6 * tile),
+        dir=(1.5, 2, -6),
+        diffuse=(0.45, 0.45, 0.45),
+        ambient=(0.1, 0.1, 0.1),
+        specular=(0.1, 0.1, 0.1),
         castshadow=True,
     )

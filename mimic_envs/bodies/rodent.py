@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 import mujoco
 import numpy as np
 
-from mimic_envs.bodies.arena import add_floor
+from mimic_envs.bodies.arena import add_floor, add_sun
 from mimic_envs.bodies.body import (
     Body,
     Camera,
@@ -49,6 +49,7 @@ def build_spec() -> mujoco.MjSpec:
     _torque_motors(spec)
     _scale(spec, SCALE)
     add_floor(spec, height=FLOOR_HEIGHT_M, tile=0.1)
+    add_sun(spec.body("walker"), tile=0.1)
     spec.option.timestep = 0.002
     spec.option.integrator = mujoco.mjtIntegrator.mjINT_EULER
     spec.option.solver = mujoco.mjtSolver.mjSOL_CG
