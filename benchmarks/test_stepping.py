@@ -27,9 +27,8 @@ class VectorPair:
     """
 
     def __init__(self, count: int) -> None:
-        self._env = gymnasium.make_vec(ENV_ID, num_envs=count, clips=CLIPS)
-        self._functional: FunctionalEnv = self._env.unwrapped.functional
-        self._raw = RawBatch(self._functional, count)
+        self._env: Any = gymnasium.make_vec(ENV_ID, num_envs=count, clips=CLIPS)
+        self._raw = RawBatch(self._env.unwrapped.functional, count)
         self._rng = np.random.default_rng(0)
         self._count = count
         self._resetting = np.ones(count, bool)
@@ -141,7 +140,7 @@ class ScalarPair:
     """One environment, and `mj_step` through the same states."""
 
     def __init__(self, wrapped: bool) -> None:
-        env = gymnasium.make(ENV_ID, clips=CLIPS)
+        env: Any = gymnasium.make(ENV_ID, clips=CLIPS)
         self._env = env if wrapped else env.unwrapped
         self._functional: FunctionalEnv = env.unwrapped.functional
         self._layout = env.unwrapped.observation_layout

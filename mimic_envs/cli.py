@@ -145,8 +145,9 @@ def _clip_table(results: Any) -> Table:
         "root_angle_deg": "root (deg)",
     }
     table = Table("clip", *columns.values(), title=f"{results.controller} on {results.clips_name}")
+    table.columns[0].overflow = "fold"
     for column in table.columns[1:]:
-        column.justify = "right"
+        column.justify, column.no_wrap = "right", True
     for i, name in enumerate(results.clips.names):
         values = [results.metrics[key][:, i].mean() for key in columns]
         table.add_row(name, *(f"{x:.4g}" for x in values))

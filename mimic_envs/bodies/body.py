@@ -70,14 +70,10 @@ class PDGains:
     Attributes:
         frequency_hz: Natural frequency of every joint's error, in Hz.
         damping_ratio: Damping ratio of that error, 1 is critical.
-        root_frequency_hz: Natural frequency of the root's error, held through the feet.
-        root_damping_ratio: Damping ratio of that error.
     """
 
     frequency_hz: float
     damping_ratio: float
-    root_frequency_hz: float
-    root_damping_ratio: float
 
 
 @dataclasses.dataclass(frozen=True)

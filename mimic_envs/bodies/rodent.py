@@ -242,6 +242,6 @@ BODY = Body(
     # five frames of the original's 50 Hz recordings: 20 ms apart at 100 Hz control
     reference_frames=5,
     reference_stride=2,
-    pd=PDGains(frequency_hz=6.0, damping_ratio=1.0, root_frequency_hz=2.0, root_damping_ratio=1.0),
+    pd=PDGains(frequency_hz=50.0, damping_ratio=1.0),
     camera=Camera(distance=0.42, azimuth_deg=120.0, elevation_deg=-16.0),
 )

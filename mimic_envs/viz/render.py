@@ -15,6 +15,7 @@ from mimic_envs.messages import NO_OPENGL
 
 _GHOST_RGBA = np.array([0.16, 0.50, 0.95, 0.30], np.float32)
 
+
 class Renderer:
     """Off-screen pictures.
 
