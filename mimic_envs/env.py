@@ -18,7 +18,7 @@ from mimic_envs.clips import ClipSet
 from mimic_envs.physics import Physics, PhysicsState
 from mimic_envs.tasks import observations
 from mimic_envs.tasks.imitation import ImitationTask
-from mimic_envs.tasks.reference import Reference, from_clips
+from mimic_envs.tasks.reference import Reference, Target, from_clips, unpack
 
 
 @jax.tree_util.register_dataclass
@@ -53,17 +53,19 @@ class State:
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
-class Final:
-    """The end of an episode as a learner needs it: the last observation, and why it ended.
+class Result:
+    """What a step yields, with the observation before any reset: all that a learner needs.
 
     Attributes:
-        obs: The observation before the reset; bootstrap from it where only `truncated`.
+        obs: The observation; bootstrap from it where an episode is only `truncated`.
+        reward: Reward of the step, float32.
         terminated: The episode has failed.
         truncated: The clip is over.
-        metrics: Metrics of the last step.
+        metrics: Named float32 scalars of the step, see `tasks.imitation.Outcome`.
     """
 
     obs: dict[str, jax.Array]
+    reward: jax.Array
     terminated: jax.Array
     truncated: jax.Array
     metrics: dict[str, jax.Array]
@@ -178,11 +180,12 @@ class FunctionalEnv:
         physics = self.physics.reset(start.qpos, start.qvel, rest, start.xpos, start.xquat)
         action = jnp.zeros(self.action_size, jnp.float32)
         # the same keys as after a step, so that states of both kinds can be mixed
-        metrics = jax.eval_shape(lambda: self.task.judge(physics, start, action, action)).metrics
+        target, future = self._targets(clip, frame)
+        metrics = jax.eval_shape(self.task.judge, physics, target, action, action).metrics
         no = jnp.zeros((), bool)
         return State(
             physics=physics,
-            obs=self._observe(physics, clip, frame, action),
+            obs=observations.observe(self.task.view(physics, future, action)),
             reward=jnp.zeros((), jnp.float32),
             terminated=no,
             truncated=no,
@@ -213,35 +216,68 @@ class FunctionalEnv:
     def advance(self, state: State, physics: PhysicsState, action: jax.Array) -> State:
         """The state after the physics has moved: the part of `step` that is not physics."""
         action = _clean(action)
-        last = self.reference.lengths[state.clip] - 1
-        frame = jnp.minimum(state.frame + 1, last)
-        target = self.reference.frame(state.clip, frame)
-        outcome = self.task.judge(physics, target, action, state.action)
-        return dataclasses.replace(
-            state,
+        frame = self.reference.clamp(state.clip, state.frame + 1)
+        over = frame >= jnp.asarray(self.reference.lengths)[state.clip] - 1
+        target, future = self._targets(state.clip, frame)
+        result = self.conclude(physics, state.action, action, target, future, over)
+        return State(
             physics=physics,
-            obs=self._observe(physics, state.clip, frame, action),
-            reward=outcome.reward,
-            terminated=outcome.failed if self.terminate else physics.diverged,
-            truncated=frame >= last,
-            metrics=outcome.metrics,
+            **{f.name: getattr(result, f.name) for f in dataclasses.fields(result)},
+            clip=state.clip,
             frame=frame,
             action=action,
+            key=state.key,
         )
 
-    def step_autoreset(self, state: State, action: jax.Array) -> tuple[State, Final]:
+    def _targets(self, clip: jax.Array, frame: jax.Array) -> tuple[Target, Target]:
+        """The reference at a frame and at the future frames of the observation."""
+        window = jnp.concatenate([jnp.zeros(1, jnp.int32), jnp.asarray(self.task.offsets)])
+        packed = self.reference.packed_target(clip, frame + window)
+        return unpack(self.task.at, packed[0]), unpack(self.task.at, packed[1:])
+
+    def conclude(
+        self,
+        physics: PhysicsState,
+        previous_action: jax.Array,
+        action: jax.Array,
+        target: Target,
+        future: Target,
+        over: jax.Array,
+    ) -> Result:
+        """What a step yields, for a caller that has looked up the reference.
+
+        Args:
+            physics: The simulation after the step.
+            previous_action: The action before, (nu,).
+            action: The action that led here, (nu,), within [-1, 1].
+            target: The reference of the same instant.
+            future: The frames of the observation, on a leading axis.
+            over: Whether this is the clip's last frame.
+        """
+        outcome = self.task.judge(physics, target, action, previous_action)
+        return Result(
+            obs=observations.observe(self.task.view(physics, future, action)),
+            reward=outcome.reward,
+            terminated=outcome.failed if self.terminate else physics.diverged,
+            truncated=over,
+            metrics=outcome.metrics,
+        )
+
+    def step_autoreset(self, state: State, action: jax.Array) -> tuple[State, Result]:
         """One control step, then a fresh random start where the episode has ended.
 
         Returns:
             The next state, whose `obs`, `clip` and `frame` are the new episode's where one
             began while `reward`, `terminated`, `truncated` and `metrics` are the step's;
-            and the `Final` with the observation before the reset.
+            and the step's `Result` with the observation before the reset.
         """
         stepped = self.step(state, action)
         fresh = self.reset(stepped.key)
         done = stepped.terminated | stepped.truncated
         chosen = jax.tree.map(lambda a, b: jnp.where(done, a, b), fresh, stepped)
-        final = Final(stepped.obs, stepped.terminated, stepped.truncated, stepped.metrics)
+        final = Result(
+            stepped.obs, stepped.reward, stepped.terminated, stepped.truncated, stepped.metrics
+        )
         return dataclasses.replace(
             chosen,
             reward=stepped.reward,
@@ -249,12 +285,6 @@ class FunctionalEnv:
             truncated=stepped.truncated,
             metrics=stepped.metrics,
         ), final
-
-    def _observe(
-        self, physics: PhysicsState, clip: jax.Array, frame: jax.Array, action: jax.Array
-    ) -> dict[str, jax.Array]:
-        view = self.task.view(physics, self.reference, clip, frame, action)
-        return observations.observe(view)
 
     def observation_layout(self) -> dict[str, tuple[slice, tuple[int, ...], float]]:
         """Entries of the flat observation (all groups in order).
@@ -265,9 +295,8 @@ class FunctionalEnv:
 
         def parts(key: jax.Array) -> dict[str, jax.Array]:
             state = self.reset(key, 0, 0)
-            return observations.parts(
-                self.task.view(state.physics, self.reference, state.clip, state.frame, state.action)
-            )
+            _, future = self._targets(state.clip, state.frame)
+            return observations.parts(self.task.view(state.physics, future, state.action))
 
         key = jax.ShapeDtypeStruct((2,), jnp.uint32)
         shapes = jax.eval_shape(parts, key)
@@ -336,7 +365,7 @@ def assemble(
     # first the physics: MJX must set a compiler flag before JAX starts
     physics = physics_.make(backend, body, **(backend_options or {}))
     _cache_compilations()
-    reference, resampled = from_clips(loaded, body, task.window)
+    reference, resampled = from_clips(loaded, body, task.at, task.window)
     return FunctionalEnv(body, resampled, reference, task, physics, bool(terminate))
 
 

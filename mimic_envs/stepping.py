@@ -10,9 +10,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mimic_envs.env import FunctionalEnv, State, flatten
-from mimic_envs.physics import PhysicsState
+from mimic_envs.env import FunctionalEnv, Result, State, flatten
 from mimic_envs.physics.native import NativePhysics
+from mimic_envs.tasks.reference import unpack
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,7 +82,7 @@ def _start(env: FunctionalEnv, keys: jax.Array, clips: jax.Array, frames: jax.Ar
     return jax.vmap(env.start)(keys, clips, frames)
 
 
-def _report(state: State) -> tuple[jax.Array, jax.Array]:
+def _report(state: State | Result) -> tuple[jax.Array, jax.Array]:
     """Flat observations, and reward, flags and metrics side by side."""
     parts = [state.reward, state.terminated, state.truncated]
     parts += [state.metrics[name] for name in sorted(state.metrics)]
@@ -102,28 +102,37 @@ def _dummy_start() -> tuple[jax.ShapeDtypeStruct, ...]:
 def _step(obs: jax.Array, report: jax.Array, names: list[str]) -> Step:
     columns = np.asarray(report)
     return Step(
-        obs=np.array(obs),
+        obs=np.array(obs),  # a copy: JAX's own arrays are read-only
         reward=columns[:, 0],
         terminated=columns[:, 1] > 0,
         truncated=columns[:, 2] > 0,
-        metrics={name: columns[:, 3 + k] for k, name in enumerate(names)},
+        metrics=dict(zip(names, columns.T[3:], strict=True)),
     )
 
 
 class NativeStepper:
     """`Stepper` that leaves the states in a `NativeBatch` and calls it directly.
 
-    Only the task (observation, reward, termination) runs in JAX, on the CPU.
+    Only the task (observation, reward, termination) runs in JAX, on the CPU. With few
+    environments each array passed to JAX and each of its kernels costs more than the
+    arithmetic, so reference frames are looked up here and all goes in one array.
     """
 
     def __init__(self, env: FunctionalEnv, count: int) -> None:
         assert isinstance(env.physics, NativePhysics)
         self._device = jax.devices("cpu")[0]
+        self._targets, self._lengths = np.asarray(env.reference.targets), env.clips.lengths
+        self._window = np.concatenate([[0], env.task.offsets])
         self._env = jax.device_put(env, self._device)
         self._batch = env.physics.batch(count)
         self._names = _metric_names(env)
-        self._previous = np.zeros((count, env.action_size), np.float32)
+        self._ids = np.arange(count)
         self.place = np.zeros((count, 2), np.int32)
+        self._inputs = np.zeros((count, sum(_input_widths(env))), np.float32)
+        cuts = np.cumsum(_input_widths(env))[:-1]
+        self._physics, self._flags, self._previous, self._actions, self._reference = np.split(
+            self._inputs, cuts, axis=1
+        )
 
     def reset(
         self, ids: np.ndarray, keys: np.ndarray, clips: np.ndarray, frames: np.ndarray
@@ -144,18 +153,19 @@ class NativeStepper:
     def step(self, actions: np.ndarray, mask: np.ndarray) -> Step:
         """See `Stepper.step`."""
         self._batch.advance(actions, mask)
-        with jax.default_device(self._device):
-            obs, report, frames = _native_advance(
-                self._env,
-                self._batch.outputs(),
-                self._batch.diverged,
-                self.place,
-                self._previous,
-                actions,
-            )
-        self.place[mask, 1] = np.asarray(frames)[mask]
-        self._previous[mask] = actions[mask]
-        return _step(obs, report, self._names)
+        self._batch.outputs(out=self._physics)
+        clips, last = self.place[:, 0], self._lengths[self.place[:, 0]] - 1
+        frames = np.minimum(self.place[:, 1] + 1, last)
+        window = np.minimum(frames[:, None] + self._window, last[:, None])
+        self._reference[:] = self._targets[clips[:, None], window].reshape(len(clips), -1)
+        self._flags[:, 0], self._flags[:, 1] = self._batch.diverged, frames >= last
+        self._actions[:] = actions
+        # the environment is committed to the CPU, so the call runs there; it reads the inputs
+        # in place and later, so they may change only when the results are here
+        step = _step(*_native_conclude(self._env, self._inputs), self._names)
+        np.copyto(self.place[:, 1], frames, where=mask, casting="same_kind")
+        np.copyto(self._previous, self._actions, where=mask[:, None])
+        return step
 
     def qpos(self, i: int) -> np.ndarray:
         """See `Stepper.qpos`."""
@@ -171,33 +181,31 @@ def _native_start(
     return flatten(state.obs), state.physics.private, place
 
 
-@jax.jit
-def _native_advance(
-    env: FunctionalEnv,
-    packed: jax.Array,
-    diverged: jax.Array,
-    place: jax.Array,
-    previous: jax.Array,
-    actions: jax.Array,
-) -> tuple[jax.Array, jax.Array, jax.Array]:
+def _input_widths(env: FunctionalEnv) -> tuple[int, ...]:
+    """Columns of physics, flags, previous action, action and reference in the inputs."""
     assert isinstance(env.physics, NativePhysics)
-    nothing = jnp.zeros((len(packed), 0))
-    physics: PhysicsState = jax.vmap(env.physics.unpack)(packed, diverged, nothing)
-    blank = jnp.zeros(len(packed))
-    before = State(
-        physics=physics,
-        obs={},
-        reward=blank,
-        terminated=diverged,
-        truncated=diverged,
-        metrics={},
-        clip=place[:, 0],
-        frame=place[:, 1],
-        action=previous,
-        key=nothing,
-    )
-    state = jax.vmap(env.advance)(before, physics, actions)
-    return *_report(state), state.frame
+    frames, width = len(env.task.offsets) + 1, env.reference.targets.shape[-1]
+    return env.physics.width, 2, env.action_size, env.action_size, frames * width
+
+
+@jax.jit
+def _native_conclude(env: FunctionalEnv, inputs: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def one(row: jax.Array) -> Result:
+        assert isinstance(env.physics, NativePhysics)
+        cuts = list(np.cumsum(_input_widths(env))[:-1])
+        packed, flags, previous, action, reference = jnp.split(row, cuts)
+        diverged, over = flags > 0
+        frames = reference.reshape(len(env.task.offsets) + 1, -1)
+        return env.conclude(
+            env.physics.unpack(packed, diverged, jnp.zeros(0)),
+            previous,
+            action,
+            unpack(env.task.at, frames[0]),
+            unpack(env.task.at, frames[1:]),
+            over,
+        )
+
+    return _report(jax.vmap(one)(inputs))
 
 
 class JaxStepper:

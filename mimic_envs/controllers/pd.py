@@ -51,11 +51,15 @@ class PDController:
         body, self._at = env.body, env.task.at
         model = body.model
         kp, kd, damping, stiffness, rest = _joint_gains(body, env.clips.qpos[0, 0], self._at)
-        arrays = (kp, kd, damping, stiffness, rest, _allocation(model, self._at, kp))
         self.params = PDParams(
-            env.reference,
-            *(jnp.asarray(x, jnp.float32) for x in arrays),
-            jnp.asarray(_filter_decay(body), jnp.float32),
+            reference=env.reference,
+            kp=jnp.asarray(kp, jnp.float32),
+            kd=jnp.asarray(kd, jnp.float32),
+            damping=jnp.asarray(damping, jnp.float32),
+            stiffness=jnp.asarray(stiffness, jnp.float32),
+            rest=jnp.asarray(rest, jnp.float32),
+            activation_of_torque=jnp.asarray(_allocation(model, self._at, kp), jnp.float32),
+            decay=jnp.asarray(_filter_decay(body), jnp.float32),
         )
 
     def act(self, params: PDParams, state: State, key: jax.Array) -> jax.Array:

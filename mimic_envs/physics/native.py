@@ -29,12 +29,9 @@ _ROW = (
     _State.mjSTATE_HISTORY,
     _State.mjSTATE_WARMSTART,
 )
-_BAD = [
-    int(mujoco.mjtWarning.mjWARN_BADQPOS),
-    int(mujoco.mjtWarning.mjWARN_BADQVEL),
-    int(mujoco.mjtWarning.mjWARN_BADQACC),
-    int(mujoco.mjtWarning.mjWARN_BADCTRL),
-]
+_INVALID = slice(  # warnings about positions, velocities, accelerations and controls
+    int(mujoco.mjtWarning.mjWARN_BADQPOS), int(mujoco.mjtWarning.mjWARN_BADCTRL) + 1
+)
 _POSITION_STAGE = int(mujoco.mjtStage.mjSTAGE_POS.value)
 _OUTPUTS = ("qpos", "qvel", "act", "xpos", "xquat", "actuator_force")
 
@@ -57,6 +54,7 @@ class NativeBatch:
         self._middle, self._half = control_range(model)
         if self._ctrl.ctypes.data - self._batch.state.ctypes.data != 8 * self.rows.shape[1]:
             raise RuntimeError("this MuJoCo orders its integration state differently")
+        self._warnings = self._batch.warning[:, _INVALID, 1]
         self._outputs = [self._batch.bind(name).reshape(count, -1) for name in _OUTPUTS]
         self._batch.reset()
 
@@ -70,28 +68,31 @@ class NativeBatch:
         move = ~self.diverged if mask is None else mask & ~self.diverged
         before = self.rows.copy()
         self._ctrl[:] = self._middle + self._half * actions
-        self._batch.warning[:] = 0
+        self._warnings[:] = 0
         try:
             self._batch.step(
                 None if move.all() else move, nstep=self._substeps, stage=_POSITION_STAGE
             )
         except mujoco_batch.SimulationError as error:
             self.diverged[error.ids] = True
-        bad = self._batch.warning[:, _BAD, 1].any(axis=1)
-        bad |= ~np.isfinite(self.rows).all(axis=1)
-        bad |= self.diverged
-        bad &= move
+        finite = np.isfinite(self.rows)
+        if finite.all() and not (self._warnings.any() or self.diverged.any()):
+            return
+        bad = move & (self.diverged | self._warnings.any(axis=1) | ~finite.all(axis=1))
         if bad.any():
             self.rows[bad] = before[bad]
             self._batch.forward(bad, stage=_POSITION_STAGE)
             self.diverged |= bad
 
-    def outputs(self) -> np.ndarray:
-        """Everything of `PhysicsState` but the row, side by side, (n, k) float32.
+    def outputs(self, out: np.ndarray) -> np.ndarray:
+        """Write everything of `PhysicsState` but the row side by side into `out`, and return it.
 
-        Those of a simulation that did not move are the ones of its last move.
+        What is written for a simulation that did not move is that of its last move.
+
+        Args:
+            out: (n, `NativePhysics.width`) float32.
         """
-        return np.concatenate(self._outputs, axis=1, dtype=np.float32, casting="same_kind")
+        return np.concatenate(self._outputs, axis=1, out=out, casting="same_kind")
 
     def qpos(self, i: int) -> np.ndarray:
         """Generalised positions of one simulation, (nq,) float64, a copy."""
@@ -125,6 +126,11 @@ class NativePhysics:
         }
         self._words = 2 * row_size(model)
 
+    @property
+    def width(self) -> int:
+        """Numbers in a row of `NativeBatch.outputs`."""
+        return sum(int(np.prod(shape)) for shape in self._shapes.values())
+
     def batch(self, count: int) -> NativeBatch:
         """A new batch of simulations of this body, for callers that keep state in it."""
         return NativeBatch(self._model, count, self.body.substeps, self.threads)
@@ -149,12 +155,11 @@ class NativePhysics:
 
     def step(self, state: PhysicsState, action: jax.Array) -> PhysicsState:
         """See `Physics.step`. Works under `jit`, `vmap` and `scan`."""
-        size = sum(int(np.prod(s)) for s in self._shapes.values())
         words, packed, diverged = jax.pure_callback(
             self._step_on_host,
             (
                 jax.ShapeDtypeStruct((self._words,), jnp.uint32),
-                jax.ShapeDtypeStruct((size,), jnp.float32),
+                jax.ShapeDtypeStruct((self.width,), jnp.float32),
                 jax.ShapeDtypeStruct((), jnp.bool_),
             ),
             state.private,
@@ -196,7 +201,7 @@ class NativePhysics:
             batch.rows[:] = rows
             batch.diverged[:] = diverged.reshape(count)
             batch.advance(actions.reshape(count, -1))
-            packed = batch.outputs()
+            packed = batch.outputs(np.empty((count, self.width), np.float32))
             words = batch.rows.copy().view(np.uint32)
             flags = batch.diverged.copy()
         return (

@@ -11,7 +11,7 @@ import numpy as np
 from mimic_envs import bodies
 from mimic_envs.physics import PhysicsState
 from mimic_envs.tasks import indices, observations, rewards, terminations
-from mimic_envs.tasks.reference import Frame, Reference
+from mimic_envs.tasks.reference import Target
 
 SCORE_CAP = 0.25
 """Mean body distance, in body lengths, at which a frame's score reaches zero."""
@@ -65,27 +65,22 @@ class ImitationTask:
         return int(self.offsets[-1]) + 1
 
     def view(
-        self,
-        physics: PhysicsState,
-        reference: Reference,
-        clip: jax.Array,
-        frame: jax.Array,
-        previous_action: jax.Array,
+        self, physics: PhysicsState, future: Target, previous_action: jax.Array
     ) -> observations.View:
-        """What can be observed at a frame of a clip."""
+        """What can be observed of a state, with the future reference frames on a leading axis."""
         return observations.View(
             at=self.at,
             now=physics,
             root_position=physics.xpos[self.at.root],
             root_rotation=physics.xquat[self.at.root],
             previous_action=previous_action,
-            future=reference.frame(clip, frame + self.offsets),
+            future=future,
         )
 
     def judge(
         self,
         physics: PhysicsState,
-        target: Frame,
+        target: Target,
         action: jax.Array,
         previous_action: jax.Array,
     ) -> Outcome:
@@ -94,7 +89,7 @@ class ImitationTask:
         terms = rewards.rewards(self.body, t)
         limits = terminations.crossed(self.body, t)
         distance = jnp.mean(
-            jnp.linalg.norm((physics.xpos - target.xpos)[self.at.tracked_bodies], axis=-1)
+            jnp.linalg.norm(physics.xpos[self.at.tracked_bodies] - target.bodies, axis=-1)
         )
         score = 1.0 - jnp.minimum(distance / self.body.body_length / SCORE_CAP, 1.0)
         alive = ~physics.diverged

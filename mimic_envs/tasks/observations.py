@@ -18,7 +18,7 @@ import jax.numpy as jnp
 from mimic_envs.physics import PhysicsState
 from mimic_envs.tasks import rotations
 from mimic_envs.tasks.indices import Indices
-from mimic_envs.tasks.reference import Frame
+from mimic_envs.tasks.reference import Target
 
 _ANGLE = 2 * math.pi
 _FAR = 1e3
@@ -43,7 +43,7 @@ class View:
     root_position: jax.Array
     root_rotation: jax.Array
     previous_action: jax.Array
-    future: Frame
+    future: Target
 
     def into_root(self, vectors: jax.Array) -> jax.Array:
         """World vectors (..., 3) in the root frame."""
@@ -98,23 +98,23 @@ def previous_action(v: View) -> jax.Array:
 
 def root_displacement(v: View) -> jax.Array:
     """From the root to the reference's, in the root frame, length units, (K, 3)."""
-    return v.into_root(v.future.xpos[:, v.at.root] - v.root_position)
+    return v.into_root(v.future.root_position - v.root_position)
 
 
 def root_rotation(v: View) -> jax.Array:
     """Rotation from the root to the reference's, as a quaternion in the root frame, (K, 4)."""
     inverse = rotations.conjugate(v.root_rotation)
-    return rotations.canonical(rotations.multiply(inverse, v.future.xquat[:, v.at.root]))
+    return rotations.canonical(rotations.multiply(inverse, v.future.root_rotation))
 
 
 def joint_differences(v: View) -> jax.Array:
     """Reference minus actual angle of the tracked joints, rad, (K, J)."""
-    return (v.future.qpos - v.now.qpos)[:, v.at.tracked_joints]
+    return v.future.joints - v.now.qpos[v.at.tracked_joints]
 
 
 def body_displacements(v: View) -> jax.Array:
     """From each tracked body to its reference, in the root frame, length units, (K, B, 3)."""
-    return v.into_root((v.future.xpos - v.now.xpos)[:, v.at.tracked_bodies])
+    return v.into_root(v.future.bodies - v.now.xpos[v.at.tracked_bodies])
 
 
 Entry = tuple[Callable[[View], jax.Array], float]

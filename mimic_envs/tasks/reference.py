@@ -10,6 +10,7 @@ import numpy as np
 
 from mimic_envs import bodies
 from mimic_envs.clips import ClipSet, resample
+from mimic_envs.tasks.indices import Indices
 
 
 @jax.tree_util.register_dataclass
@@ -25,6 +26,28 @@ class Frame:
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
+class Target:
+    """What of a reference frame a body is compared with. Leading axes as it was asked for.
+
+    Attributes:
+        joints: Angles of the tracked joints, rad, (J,).
+        joint_velocities: Their velocities, rad/s, (J,).
+        root_position: World position of the root body, (3,).
+        root_rotation: World quaternion of the root body, (4,).
+        bodies: World positions of the tracked bodies, (B, 3).
+        end_effectors: World positions of the end effectors, (E, 3).
+    """
+
+    joints: jax.Array
+    joint_velocities: jax.Array
+    root_position: jax.Array
+    root_rotation: jax.Array
+    bodies: jax.Array
+    end_effectors: jax.Array
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
 class Reference:
     """All clips at the control rate, as arrays with leading axes (clip, frame).
 
@@ -35,6 +58,7 @@ class Reference:
         qvel: (C, T, nv).
         xpos: (C, T, nbody, 3).
         xquat: (C, T, nbody, 4).
+        targets: The parts of `Target` side by side, (C, T, W): one gather fetches them all.
         lengths: Frames of each clip, (C,) int32; what lies beyond is padding.
     """
 
@@ -42,6 +66,7 @@ class Reference:
     qvel: jax.Array | np.ndarray
     xpos: jax.Array | np.ndarray
     xquat: jax.Array | np.ndarray
+    targets: jax.Array | np.ndarray
     lengths: jax.Array | np.ndarray
 
     def frame(self, clip: jax.Array, frame: jax.Array) -> Frame:
@@ -51,17 +76,48 @@ class Reference:
         arrays = (jnp.asarray(x) for x in (self.qpos, self.qvel, self.xpos, self.xquat))
         return Frame(*(x[clip, at] for x in arrays))
 
+    def packed_target(self, clip: jax.Array, frame: jax.Array) -> jax.Array:
+        """Rows of `targets`; frames past the clip's end are its last one."""
+        return jnp.asarray(self.targets)[clip, self.clamp(clip, frame)]
+
     def clamp(self, clip: jax.Array, frame: jax.Array) -> jax.Array:
         """Frame numbers, with those past the clip's end replaced by its last one."""
         return jnp.clip(frame, 0, jnp.asarray(self.lengths)[clip] - 1)
 
 
-def from_clips(clips: ClipSet, body: bodies.Body, shortest: int) -> tuple[Reference, ClipSet]:
+def _parts(at: Indices, clips: ClipSet) -> list[np.ndarray]:
+    """The parts of `Target` in their order, each (C, T, ...)."""
+    return [
+        clips.qpos[..., at.tracked_joints],
+        clips.qvel[..., at.tracked_dofs],
+        clips.xpos[..., at.root, :],
+        clips.xquat[..., at.root, :],
+        clips.xpos[..., at.tracked_bodies, :],
+        clips.xpos[..., at.end_effectors, :],
+    ]
+
+
+def unpack(at: Indices, packed: jax.Array) -> Target:
+    """`Target` from rows of `Reference.targets`, (..., W)."""
+    joints, bodies, ends = len(at.tracked_joints), len(at.tracked_bodies), len(at.end_effectors)
+    shapes = [(joints,), (joints,), (3,), (4,), (bodies, 3), (ends, 3)]
+    parts, start = [], 0
+    for shape in shapes:
+        stop = start + int(np.prod(shape))
+        parts.append(packed[..., start:stop].reshape(*packed.shape[:-1], *shape))
+        start = stop
+    return Target(*parts)
+
+
+def from_clips(
+    clips: ClipSet, body: bodies.Body, at: Indices, shortest: int
+) -> tuple[Reference, ClipSet]:
     """Clips at the body's control rate, as arrays for the device and as a set.
 
     Args:
         clips: Clips at any rate.
         body: Their body.
+        at: Its indices.
         shortest: Fewest frames at the control rate that a clip may have.
 
     Raises:
@@ -75,11 +131,13 @@ def from_clips(clips: ClipSet, body: bodies.Body, shortest: int) -> tuple[Refere
                 f"{resampled.fps:g} Hz, shorter than the reference window: at least {shortest} "
                 "frames are needed; use longer clips or fewer reference_frames"
             )
+    leading = resampled.qpos.shape[:2]
     reference = Reference(
         qpos=resampled.qpos,
         qvel=resampled.qvel,
         xpos=resampled.xpos,
         xquat=resampled.xquat,
+        targets=np.concatenate([x.reshape(*leading, -1) for x in _parts(at, resampled)], axis=-1),
         lengths=resampled.lengths.astype(np.int32),
     )
     return reference, resampled

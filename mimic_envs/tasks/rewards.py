@@ -18,7 +18,7 @@ from mimic_envs.messages import unknown
 from mimic_envs.physics import PhysicsState
 from mimic_envs.tasks import rotations
 from mimic_envs.tasks.indices import Indices
-from mimic_envs.tasks.reference import Frame
+from mimic_envs.tasks.reference import Target
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,39 +35,39 @@ class Transition:
 
     at: Indices
     now: PhysicsState
-    target: Frame
+    target: Target
     action: jax.Array
     previous_action: jax.Array
 
 
 def root_position(t: Transition) -> jax.Array:
     """Distance of the root body from its reference, length units."""
-    return jnp.linalg.norm(t.now.xpos[t.at.root] - t.target.xpos[t.at.root])
+    return jnp.linalg.norm(t.now.xpos[t.at.root] - t.target.root_position)
 
 
 def root_rotation(t: Transition) -> jax.Array:
     """Full angle between the root and its reference, rad, in [0, pi]."""
-    return rotations.angle_between(t.now.xquat[t.at.root], t.target.xquat[t.at.root])
+    return rotations.angle_between(t.now.xquat[t.at.root], t.target.root_rotation)
 
 
 def joints(t: Transition) -> jax.Array:
     """L2 norm of the tracked joints' errors, rad."""
-    return jnp.linalg.norm((t.now.qpos - t.target.qpos)[t.at.tracked_joints])
+    return jnp.linalg.norm(t.now.qpos[t.at.tracked_joints] - t.target.joints)
 
 
 def joint_velocities(t: Transition) -> jax.Array:
     """L2 norm of the tracked joints' velocity errors, rad/s."""
-    return jnp.linalg.norm((t.now.qvel - t.target.qvel)[t.at.tracked_dofs])
+    return jnp.linalg.norm(t.now.qvel[t.at.tracked_dofs] - t.target.joint_velocities)
 
 
 def tracked_bodies(t: Transition) -> jax.Array:
     """L2 norm of the stacked position errors of the tracked bodies, length units."""
-    return jnp.linalg.norm((t.now.xpos - t.target.xpos)[t.at.tracked_bodies])
+    return jnp.linalg.norm(t.now.xpos[t.at.tracked_bodies] - t.target.bodies)
 
 
 def end_effectors(t: Transition) -> jax.Array:
     """L2 norm of the stacked position errors of the end effectors, length units."""
-    return jnp.linalg.norm((t.now.xpos - t.target.xpos)[t.at.end_effectors])
+    return jnp.linalg.norm(t.now.xpos[t.at.end_effectors] - t.target.end_effectors)
 
 
 def control(t: Transition) -> jax.Array:

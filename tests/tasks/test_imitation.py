@@ -18,8 +18,8 @@ from mimic_envs.clips import ClipSet
 from mimic_envs.clips import load as load_clips
 from mimic_envs.env import FunctionalEnv, State
 from mimic_envs.physics import PhysicsState
-from mimic_envs.tasks import rewards, terminations
-from mimic_envs.tasks.reference import Frame
+from mimic_envs.tasks import observations, rewards, terminations
+from mimic_envs.tasks.reference import Target, unpack
 
 
 @pytest.fixture(scope="module")
@@ -32,11 +32,11 @@ def started(env: FunctionalEnv) -> State:
     return env.reset(jax.random.key(0), clip=0, frame=5)
 
 
-def frame(env: FunctionalEnv, clip: int = 0, number: int = 5) -> Frame:
-    return env.reference.frame(jnp.int32(clip), jnp.int32(number))
+def frame(env: FunctionalEnv, clip: int = 0, number: int = 5) -> Target:
+    return unpack(env.task.at, env.reference.packed_target(jnp.int32(clip), jnp.int32(number)))
 
 
-def judge(env: FunctionalEnv, physics: PhysicsState, target: Frame, action=None, previous=None):
+def judge(env: FunctionalEnv, physics: PhysicsState, target: Target, action=None, previous=None):
     zero = jnp.zeros(env.action_size)
     return env.task.judge(
         physics, target, zero if action is None else action, zero if previous is None else previous
@@ -78,7 +78,7 @@ def moved(physics: PhysicsState) -> PhysicsState:
 
 
 def test_reset_is_the_reference(env: FunctionalEnv, started: State) -> None:
-    target = frame(env)
+    target = env.reference.frame(jnp.int32(0), jnp.int32(5))
     np.testing.assert_array_equal(started.physics.qpos, target.qpos)
     np.testing.assert_array_equal(started.physics.qvel, target.qvel)
     assert not np.asarray(started.physics.act).any()
@@ -169,22 +169,22 @@ def test_observation_and_reward_do_not_change_when_all_is_moved_and_turned(
 
 def test_targets_are_in_the_root_frame(env: FunctionalEnv, started: State) -> None:
     """A reference that is one unit ahead of the nose reads one unit along +x."""
-    state, layout = started, env.observation_layout()
-    where, shape, _ = layout["reference/root_displacement"]
-    target = state.physics.xpos + 0.0
-    offset = frame(env).xquat[env.task.at.root]
+    physics, root = started.physics, env.task.at.root
     ahead = np.zeros(3)
-    mujoco.mju_rotVecQuat(ahead, np.array([1.0, 0, 0]), np.asarray(offset, np.float64))
-    reference = dataclasses.replace(
-        env.reference, xpos=jnp.broadcast_to(target + ahead, env.reference.xpos.shape)
+    mujoco.mju_rotVecQuat(ahead, np.array([1.0, 0, 0]), np.float64(physics.xquat[root]))
+    frames = len(env.task.offsets)
+    future = jax.tree.map(lambda x: jnp.stack([x] * frames), frame(env))
+    future = dataclasses.replace(
+        future,
+        root_position=jnp.broadcast_to(physics.xpos[root] + ahead, (frames, 3)),
+        bodies=jnp.broadcast_to(
+            physics.xpos[env.task.at.tracked_bodies] + ahead, future.bodies.shape
+        ),
     )
-    shifted = FunctionalEnv(env.body, env.clips, reference, env.task, env.physics, True)
-    view = shifted.task.view(state.physics, reference, state.clip, state.frame, state.action)
-    from mimic_envs.env import flatten
-    from mimic_envs.tasks import observations
-
-    flat = np.asarray(flatten(observations.observe(view)))
-    np.testing.assert_allclose(flat[where].reshape(shape), [[1, 0, 0]] * shape[0], atol=1e-5)
+    parts = observations.parts(env.task.view(physics, future, started.action))
+    for name in ("reference/root_displacement", "reference/body_displacements"):
+        expected = np.broadcast_to([1.0, 0, 0], parts[name].shape)
+        np.testing.assert_allclose(parts[name], expected, atol=1e-6)
 
 
 def test_layout_covers_the_observation(env: FunctionalEnv, started: State) -> None:
