@@ -10,7 +10,7 @@ import numpy as np
 
 from mimic_envs import bodies
 from mimic_envs.physics import PhysicsState
-from mimic_envs.tasks import indices, observations, rewards, terminations
+from mimic_envs.tasks import indices, observations, rewards, rotations, terminations
 from mimic_envs.tasks.reference import Target
 
 SCORE_CAP = 0.25
@@ -73,6 +73,7 @@ class ImitationTask:
             now=physics,
             root_position=physics.xpos[self.at.root],
             root_rotation=physics.xquat[self.at.root],
+            root_axes=rotations.matrix(physics.xquat[self.at.root]),
             previous_action=previous_action,
             future=future,
         )
@@ -86,13 +87,13 @@ class ImitationTask:
     ) -> Outcome:
         """Reward, failure and metrics of the transition that led to a state."""
         t = rewards.Transition(self.at, physics, target, action, previous_action)
-        terms = rewards.rewards(self.body, t)
         limits = terminations.crossed(self.body, t)
         distance = jnp.mean(
             jnp.linalg.norm(physics.xpos[self.at.tracked_bodies] - target.bodies, axis=-1)
         )
         score = 1.0 - jnp.minimum(distance / self.body.body_length / SCORE_CAP, 1.0)
         alive = ~physics.diverged
+        terms = jnp.where(alive, rewards.terms(self.body, t), 0.0)
         joints = len(self.at.tracked_joints)
         metrics = {
             "score": jnp.where(alive, score, 0.0),
@@ -100,12 +101,11 @@ class ImitationTask:
             "error/root_angle_deg": jnp.rad2deg(rewards.root_rotation(t)),
             "error/joint_rmse_deg": jnp.rad2deg(rewards.joints(t)) / np.sqrt(joints),
             "error/body_distance": distance,
-            **{f"reward/{name}": jnp.where(alive, x, 0.0) for name, x in terms.items()},
+            **{f"reward/{name}": terms[i] for i, name in enumerate(rewards.names(self.body))},
             **{f"limit/{name}": x.astype(jnp.float32) for name, x in limits.items()},
             "diverged": physics.diverged.astype(jnp.float32),
         }
         failed = physics.diverged
         for crossed in limits.values():
             failed = failed | crossed
-        reward = jnp.where(alive, sum(terms.values(), jnp.zeros(())), 0.0)
-        return Outcome(reward=reward, failed=failed, metrics=metrics)
+        return Outcome(reward=jnp.sum(terms), failed=failed, metrics=metrics)

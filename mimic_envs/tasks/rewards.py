@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from mimic_envs import bodies
 from mimic_envs.messages import unknown
@@ -114,15 +115,19 @@ def check(body: bodies.Body) -> None:
                 raise ValueError(unknown(f"{kind} of body {body.name!r}", name, table))
 
 
-def rewards(body: bodies.Body, transition: Transition) -> dict[str, jax.Array]:
-    """Every term of a body's reward tables; the reward is their sum.
+def names(body: bodies.Body) -> tuple[str, ...]:
+    """Names of the terms that `terms` returns, in its order."""
+    return (*body.tracking, *body.costs)
+
+
+def terms(body: bodies.Body, transition: Transition) -> jax.Array:
+    """Every term of a body's reward tables, (terms,); the reward is their sum.
 
     Tracking terms are `weight * exp(-d**2 / (2 sigma**2))`, costs `-weight * cost`.
     """
-    terms = {}
-    for name, term in body.tracking.items():
-        distance = TRACKING[name](transition)
-        terms[name] = term.weight * jnp.exp(-0.5 * (distance / term.sigma) ** 2)
-    for name, weight in body.costs.items():
-        terms[name] = -weight * COSTS[name](transition)
-    return terms
+    distances = jnp.stack([TRACKING[name](transition) for name in body.tracking])
+    weights = np.array([term.weight for term in body.tracking.values()], np.float32)
+    sigmas = np.array([term.sigma for term in body.tracking.values()], np.float32)
+    tracking = weights * jnp.exp(-0.5 * (distances / sigmas) ** 2)
+    costs = [-weight * COSTS[name](transition) for name, weight in body.costs.items()]
+    return jnp.concatenate([tracking, jnp.stack(costs)]) if costs else tracking

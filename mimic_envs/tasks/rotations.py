@@ -26,6 +26,17 @@ def rotate(q: jax.Array, v: jax.Array) -> jax.Array:
     return v + w * t + jnp.cross(jnp.broadcast_to(u, t.shape), t)
 
 
+def matrix(q: jax.Array) -> jax.Array:
+    """Rotation matrix (3, 3) of a unit quaternion (4,); its columns are the rotated axes."""
+    w, x, y, z = q
+    rows = [
+        [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
+        [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
+        [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
+    ]
+    return jnp.stack([entry for row in rows for entry in row]).reshape(3, 3)
+
+
 def angle_between(a: jax.Array, b: jax.Array) -> jax.Array:
     """The full geodesic angle between two rotations, in [0, pi] radians.
 
