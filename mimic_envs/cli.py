@@ -7,10 +7,11 @@ import os
 import pathlib
 import sys
 from collections.abc import Callable, Iterator
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import tyro
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -55,13 +56,13 @@ def score(
         f"[bold]score {results.score:.4f}[/bold]  (95 % interval {low:.4f} to {high:.4f}, "
         "interquartile mean over clips; 1 is perfect)"
     )
-    _OUT.print(f"results: {path}", soft_wrap=True)
+    _OUT.print(f"results: {escape(str(path))}", soft_wrap=True)
     if plot:
         from mimic_envs.viz import plots
 
         picture = path.with_suffix(".png")
         plots.error_over_time(results, picture)
-        _OUT.print(f"plot: {picture}", soft_wrap=True)
+        _OUT.print(f"plot: {escape(str(picture))}", soft_wrap=True)
 
 
 def play(
@@ -95,7 +96,7 @@ def play(
         video.write(
             out, env.body, trajectory.qpos, reference, env.clips.fps, width, height, progress
         )
-    _OUT.print(f"video: {out}", soft_wrap=True)
+    _OUT.print(f"video: {escape(str(out))}", soft_wrap=True)
 
 
 def list_() -> None:
@@ -144,13 +145,14 @@ def _clip_table(results: Any) -> Table:
         "joint_rmse_deg": "joints (deg)",
         "root_angle_deg": "root (deg)",
     }
-    table = Table("clip", *columns.values(), title=f"{results.controller} on {results.clips_name}")
+    title = escape(f"{results.controller} on {results.clips_name}")
+    table = Table("clip", *columns.values(), title=title)
     table.columns[0].overflow = "fold"
     for column in table.columns[1:]:
         column.justify, column.no_wrap = "right", True
     for i, name in enumerate(results.clips.names):
         values = [results.metrics[key][:, i].mean() for key in columns]
-        table.add_row(name, *(f"{x:.4g}" for x in values))
+        table.add_row(escape(name), *(f"{x:.4g}" for x in values))
     return table
 
 
@@ -160,6 +162,12 @@ def _progress(title: str) -> Iterator[Callable[[int, int], None]]:
     with Progress(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task(title, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _fail(message: str) -> NoReturn:
+    # escaped, or rich takes the name of an extra, [video], for a style
+    Console(stderr=True).print(f"[bold red]error:[/bold red] {escape(message)}", soft_wrap=True)
+    sys.exit(2)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -172,13 +180,11 @@ def main(arguments: list[str] | None = None) -> None:
             args=arguments,
         )
     except (ValueError, RuntimeError, FileNotFoundError) as error:
-        Console(stderr=True).print(f"[bold red]error:[/bold red] {error}", soft_wrap=True)
-        sys.exit(2)
+        _fail(str(error))
     except AttributeError as error:
         # with MUJOCO_GL=osmesa and no such library, not even `import mujoco` works
         if os.environ.get("MUJOCO_GL", "").lower() != "osmesa" or "glGetError" not in str(error):
             raise
-        Console(stderr=True).print(f"[bold red]error:[/bold red] {NO_OPENGL.format(error=error)}")
-        sys.exit(2)
+        _fail(NO_OPENGL.format(error=error))
     except KeyboardInterrupt:
         sys.exit(130)

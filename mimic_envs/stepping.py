@@ -162,7 +162,8 @@ class NativeStepper:
         self._actions[:] = actions
         # the environment is committed to the CPU, so the call runs there; it reads the inputs
         # in place and later, so they may change only when the results are here
-        step = _step(*_native_conclude(self._env, self._inputs), self._names)
+        obs, report = _native_conclude(self._env, self._inputs)
+        step = _step(obs, report, self._names)
         np.copyto(self.place[:, 1], frames, where=mask, casting="same_kind")
         np.copyto(self._previous, self._actions, where=mask[:, None])
         return step

@@ -128,6 +128,6 @@ def terms(body: bodies.Body, transition: Transition) -> jax.Array:
     distances = jnp.stack([TRACKING[name](transition) for name in body.tracking])
     weights = np.array([term.weight for term in body.tracking.values()], np.float32)
     sigmas = np.array([term.sigma for term in body.tracking.values()], np.float32)
-    tracking = weights * jnp.exp(-0.5 * (distances / sigmas) ** 2)
+    tracking = jnp.exp(-0.5 * (distances / sigmas) ** 2) * weights
     costs = [-weight * COSTS[name](transition) for name, weight in body.costs.items()]
-    return jnp.concatenate([tracking, jnp.stack(costs)]) if costs else tracking
+    return jnp.concatenate([tracking, jnp.array(costs)])
