@@ -35,7 +35,7 @@ def score(
 
     Args:
         env_id: Environment id, for example mimic_envs/Rodent-v0.
-        controller: Name of the controller: zero, random or pd.
+        controller: Name of the controller: zero, random, pd or wbc.
         clips: Built-in clip set, or path to a clip file.
         seeds: Runs with different random numbers; only `random` needs more than one.
         out: Results file; results/<body>-<controller>-<clips>.json if not given.
@@ -78,7 +78,7 @@ def play(
 
     Args:
         env_id: Environment id, for example mimic_envs/Rodent-v0.
-        controller: Name of the controller: zero, random or pd.
+        controller: Name of the controller: zero, random, pd or wbc.
         clips: Built-in clip set, or path to a clip file.
         clip: Number or name of the clip.
         out: The video, an .mp4 file.

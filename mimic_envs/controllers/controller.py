@@ -34,6 +34,7 @@ _CONTROLLERS = {
     "zero": ("mimic_envs.controllers.zero", "ZeroController"),
     "random": ("mimic_envs.controllers.random", "RandomController"),
     "pd": ("mimic_envs.controllers.pd", "PDController"),
+    "wbc": ("mimic_envs.controllers.wbc", "WBCController"),
 }
 
 

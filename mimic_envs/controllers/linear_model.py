@@ -1,0 +1,261 @@
+"""A body's equations of motion at a pose, in JAX, from poses alone: no physics backend."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import mujoco
+import numpy as np
+
+from mimic_envs import bodies
+from mimic_envs.tasks import indices, rotations
+
+
+class Pose(NamedTuple):
+    """The equations of motion at one pose; P contact points.
+
+    Attributes:
+        xpos: World positions of the bodies, (nbody, 3).
+        axis: World axis of each degree of freedom, (nv, 3).
+        anchor: World point on the axis of each rotational one, (nv, 3).
+        inertia: Inertia matrix, (nv, nv).
+        gravity: Generalised force that holds the weight, (nv,).
+        deflection: Joint angles from where their springs rest, (nv,).
+        com: World position of the centre of mass, (3,).
+        com_jacobian: Its Jacobian, (3, nv).
+        gap: Height of each contact point above the floor, (P,).
+        contact: Jacobian of the contact points, (P, 3, nv).
+    """
+
+    xpos: jax.Array
+    axis: jax.Array
+    anchor: jax.Array
+    inertia: jax.Array
+    gravity: jax.Array
+    deflection: jax.Array
+    com: jax.Array
+    com_jacobian: jax.Array
+    gap: jax.Array
+    contact: jax.Array
+
+
+class LinearModel:
+    """What does not change with the pose, and `pose` for what does.
+
+    Needs a free root, hinges, torque motors with a first-order activation on joints or
+    fixed tendons, and capsules, spheres or ellipsoids that touch one horizontal plane.
+
+    Attributes:
+        total_mass: Of the whole body.
+        damping: Passive damping of each degree of freedom, (nv,).
+        stiffness: Passive stiffness of each degree of freedom, (nv,).
+        torque: Generalised force per activation, (nv, nu).
+        friction: Sliding friction of the contacts with the floor.
+        limbs: Tracked bodies nearest to the contact points, as body indices.
+
+    Args:
+        body: The body.
+
+    Raises:
+        ValueError: The body is of another kind.
+    """
+
+    def __init__(self, body: bodies.Body) -> None:
+        model = body.model
+        _require(body)
+        self._model = model
+        self.total_mass = float(model.body_mass.sum())
+        self.damping = model.dof_damping.astype(np.float32)
+        self.stiffness = np.zeros(model.nv, np.float32)
+        self.stiffness[model.jnt_dofadr[1:]] = model.jnt_stiffness[1:]
+        self.torque = (indices.of(body).moment * model.actuator_gainprm[:, :1]).T
+        self._carries = _carries(model)
+        self._slots = _hinge_slots(model)
+        self._body_inertia = _body_inertia(model)
+        floor = next(g for g in range(model.ngeom) if _is_plane(model, g))
+        self._floor = float(model.geom_pos[floor, 2])
+        touching = [g for g in range(model.ngeom) if _touches(model, g, floor)]
+        points = [point for geom in touching for point in _points(model, geom)]
+        self._point_bodies = np.array([p[0] for p in points])
+        self._point_centres = np.array([p[1] for p in points], np.float32)
+        self._point_shapes = np.array([p[2] for p in points], np.float32)
+        self.friction = float(max(model.geom_friction[g, 0] for g in touching))
+        tracked = [body.body_names.index(name) for name in body.tracked_bodies]
+        self.limbs = _nearest(model, tracked, self._point_bodies)
+
+    def pose(self, qpos: jax.Array, xpos: jax.Array, xquat: jax.Array) -> Pose:
+        """The equations of motion at a pose.
+
+        Args:
+            qpos: Generalised positions, (nq,).
+            xpos: World positions of the bodies, (nbody, 3).
+            xquat: World quaternions of the bodies, (nbody, 4).
+        """
+        model = self._model
+        rotation = jax.vmap(rotations.matrix)(xquat)
+        axis, anchor = self._axes(qpos, xpos, rotation)
+        blank = jnp.zeros(0)
+        known = Pose(xpos, axis, anchor, *([blank] * 7))
+        every = np.arange(1, model.nbody)
+        masses = model.body_mass[1:].astype(np.float32)
+        centres = xpos[1:] + jnp.einsum("bij,bj->bi", rotation[1:], model.body_ipos[1:])
+        linear = self.jacobian(known, centres, every)
+        angular = jnp.swapaxes(self._angular(axis)[None] * self._carries[1:, :, None], 1, 2)
+        turned = jnp.einsum("bij,bjk,blk->bil", rotation[1:], self._body_inertia[1:], rotation[1:])
+        inertia = jnp.einsum("b,bki,bkj->ij", masses, linear, linear)
+        inertia += jnp.einsum("bki,bkl,blj->ij", angular, turned, angular)
+        weighted = jnp.einsum("b,bki->ki", masses, linear)
+        gap, points = self._contact_points(xpos, rotation)
+        hinges = model.jnt_qposadr[1:]
+        return known._replace(
+            inertia=inertia + np.diag(model.dof_armature).astype(np.float32),
+            gravity=-weighted.T @ model.opt.gravity.astype(np.float32),
+            deflection=jnp.zeros(model.nv)
+            .at[model.jnt_dofadr[1:]]
+            .set(qpos[hinges] - model.qpos_spring[hinges].astype(np.float32)),
+            com=masses @ centres / self.total_mass,
+            com_jacobian=weighted / self.total_mass,
+            gap=gap,
+            contact=self.jacobian(known, points, self._point_bodies),
+        )
+
+    def jacobian(self, pose: Pose, points: jax.Array, carriers: np.ndarray) -> jax.Array:
+        """How world points (n, 3) on bodies (n,) move with the coordinates, (n, 3, nv)."""
+        linear = np.arange(self._model.nv)[:, None] < 3
+        turning = jnp.cross(pose.axis, points[:, None] - pose.anchor)
+        moves = jnp.where(linear, pose.axis, turning) * self._carries[carriers][:, :, None]
+        return jnp.swapaxes(moves, 1, 2)
+
+    def centre_of_mass(self, xpos: jax.Array, xquat: jax.Array) -> jax.Array:
+        """World position of the centre of mass, (3,), from body poses."""
+        offset = rotations.rotate(xquat, jnp.asarray(self._model.body_ipos, jnp.float32))
+        return self._model.body_mass.astype(np.float32) @ (xpos + offset) / self.total_mass
+
+    def _angular(self, axis: jax.Array) -> jax.Array:
+        return axis * (np.arange(len(axis))[:, None] >= 3)
+
+    def _axes(
+        self, qpos: jax.Array, xpos: jax.Array, rotation: jax.Array
+    ) -> tuple[jax.Array, jax.Array]:
+        """World axes and anchors. Of several hinges in a body, the last turns with the body,
+        and each one before it as if those after it were undone."""
+        model = self._model
+        root = int(model.jnt_bodyid[0])
+        axis = jnp.zeros((model.nv, 3)).at[:3].set(jnp.eye(3)).at[3:6].set(rotation[root].T)
+        anchor = jnp.zeros((model.nv, 3)).at[3:6].set(xpos[root])
+        for joints in self._slots:
+            owner, dofs = model.jnt_bodyid[joints], model.jnt_dofadr[joints]
+            local = model.jnt_axis[joints].astype(np.float32)
+            place = model.jnt_pos[joints].astype(np.float32)
+            here = rotation[owner]
+            point = xpos[owner] + jnp.einsum("bij,bj->bi", here, place)
+            axis = axis.at[dofs].set(jnp.einsum("bij,bj->bi", here, local))
+            anchor = anchor.at[dofs].set(point)
+            address = model.jnt_qposadr[joints]
+            half = -0.5 * (qpos[address] - model.qpos0[address].astype(np.float32))
+            undo = jnp.concatenate([jnp.cos(half)[:, None], jnp.sin(half)[:, None] * local], 1)
+            before = here @ jax.vmap(rotations.matrix)(undo)
+            rotation = rotation.at[owner].set(before)
+            xpos = xpos.at[owner].set(point - jnp.einsum("bij,bj->bi", before, place))
+        return axis, anchor
+
+    def _contact_points(self, xpos: jax.Array, rotation: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Heights above the floor and world positions of the lowest points."""
+        owner = self._point_bodies
+        turn = rotation[owner]
+        shape = jnp.einsum("pij,pjk,plk->pil", turn, self._point_shapes, turn)
+        centre = xpos[owner] + jnp.einsum("pij,pj->pi", turn, self._point_centres)
+        lowest = centre - shape[:, :, 2] / jnp.sqrt(shape[:, 2, 2])[:, None]
+        return lowest[:, 2] - self._floor, lowest
+
+
+def difference(qpos: jax.Array, other: jax.Array) -> jax.Array:
+    """From one pose to another in the tangent space, (nv,); the root is a free joint."""
+    turn = rotations.canonical(rotations.multiply(rotations.conjugate(qpos[3:7]), other[3:7]))
+    sine = jnp.linalg.norm(turn[1:])
+    factor = jnp.where(sine > 1e-6, 2 * jnp.arctan2(sine, turn[0]) / jnp.maximum(sine, 1e-6), 2.0)
+    return jnp.concatenate([other[:3] - qpos[:3], factor * turn[1:], other[7:] - qpos[7:]])
+
+
+def _require(body: bodies.Body) -> None:
+    model = body.model
+    free = model.jnt_type[0] == mujoco.mjtJoint.mjJNT_FREE
+    hinges = (model.jnt_type[1:] == mujoco.mjtJoint.mjJNT_HINGE).all()
+    filtered = (model.actuator_dyntype == mujoco.mjtDyn.mjDYN_FILTER).all()
+    symmetric = np.allclose(model.actuator_ctrlrange, [-1, 1])
+    if not (free and hinges and filtered and symmetric):
+        raise ValueError(
+            f"body {body.name!r} has no linear model: it needs a free root, hinges and torque "
+            "motors with a first-order activation; use controller 'pd'"
+        )
+
+
+def _is_plane(model: mujoco.MjModel, geom: int) -> bool:
+    return bool(model.geom_type[geom] == mujoco.mjtGeom.mjGEOM_PLANE)
+
+
+def _touches(model: mujoco.MjModel, geom: int, floor: int) -> bool:
+    own = model.geom_contype[geom] & model.geom_conaffinity[floor]
+    theirs = model.geom_contype[floor] & model.geom_conaffinity[geom]
+    return geom != floor and bool(own | theirs)
+
+
+def _points(model: mujoco.MjModel, geom: int) -> list[tuple[int, np.ndarray, np.ndarray]]:
+    """Ellipsoids whose lowest points a geom stands on: body, centre, squared shape matrix."""
+    flat = np.zeros(9)
+    mujoco.mju_quat2Mat(flat, model.geom_quat[geom])
+    turn, size = flat.reshape(3, 3), model.geom_size[geom]
+    owner, place = int(model.geom_bodyid[geom]), model.geom_pos[geom]
+    kind = model.geom_type[geom]
+    if kind == mujoco.mjtGeom.mjGEOM_CAPSULE:
+        ends = (place - size[1] * turn[:, 2], place + size[1] * turn[:, 2])
+        return [(owner, end, size[0] ** 2 * np.eye(3)) for end in ends]
+    radii = size if kind == mujoco.mjtGeom.mjGEOM_ELLIPSOID else np.full(3, size[0])
+    return [(owner, place, turn @ np.diag(radii**2) @ turn.T)]
+
+
+def _carries(model: mujoco.MjModel) -> np.ndarray:
+    """Which degrees of freedom move which bodies, (nbody, nv) of 0 and 1."""
+    carries = np.zeros((model.nbody, model.nv), np.float32)
+    for child in range(1, model.nbody):
+        carries[child] = carries[model.body_parentid[child]]
+        start = model.body_dofadr[child]
+        if start >= 0:
+            carries[child, start : start + model.body_dofnum[child]] = 1
+    return carries
+
+
+def _hinge_slots(model: mujoco.MjModel) -> list[np.ndarray]:
+    """The last hinge of every body, then the last but one, and so on, as joint indices."""
+    slots: list[list[int]] = [[] for _ in range(int(model.body_jntnum.max()))]
+    for owner in range(model.nbody):
+        first, count = model.body_jntadr[owner], model.body_jntnum[owner]
+        joints = [j for j in range(first, first + count) if j > 0]
+        for slot, joint in enumerate(reversed(joints)):
+            slots[slot].append(joint)
+    return [np.array(joints) for joints in slots if joints]
+
+
+def _body_inertia(model: mujoco.MjModel) -> np.ndarray:
+    """Rotational inertia of each body about its centre of mass, in its frame, (nbody, 3, 3)."""
+    inertia = np.zeros((model.nbody, 3, 3), np.float32)
+    for owner in range(model.nbody):
+        flat = np.zeros(9)
+        mujoco.mju_quat2Mat(flat, model.body_iquat[owner])
+        turn = flat.reshape(3, 3)
+        inertia[owner] = turn @ np.diag(model.body_inertia[owner]) @ turn.T
+    return inertia
+
+
+def _nearest(model: mujoco.MjModel, tracked: list[int], carriers: np.ndarray) -> np.ndarray:
+    """The tracked bodies that carry contact points with no tracked body in between."""
+    found = set()
+    for carrier in carriers:
+        ancestor = int(carrier)
+        while ancestor > 0 and ancestor not in tracked:
+            ancestor = int(model.body_parentid[ancestor])
+        if ancestor > 0:
+            found.add(ancestor)
+    return np.array(sorted(found))

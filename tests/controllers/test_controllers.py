@@ -1,0 +1,173 @@
+"""Controllers: known answers, and actions that are always usable."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import mujoco
+import numpy as np
+import pytest
+
+import mimic_envs
+from mimic_envs import bodies, controllers, scoring
+from mimic_envs.clips import load as load_clips
+from mimic_envs.controllers.linear_model import LinearModel, difference
+from mimic_envs.env import FunctionalEnv
+
+
+@pytest.fixture(scope="module")
+def env(rodent: bodies.Body) -> FunctionalEnv:
+    return mimic_envs.make(rodent, clips="builtin/tiny", terminate=False)
+
+
+def test_unknown_controller(env: FunctionalEnv) -> None:
+    with pytest.raises(ValueError, match="unknown controller 'wbs'; did you mean 'wbc'"):
+        controllers.make("wbs", env)
+
+
+@pytest.mark.parametrize("name", controllers.names())
+def test_actions_are_finite_and_within_range(env: FunctionalEnv, name: str) -> None:
+    """For plausible states and for absurd ones."""
+    controller = controllers.make(name, env)
+    act = jax.jit(controller.act)
+    state = env.reset(jax.random.key(0), 0, 3)
+    rng = np.random.default_rng(0)
+    for scale in (0.0, 0.1, 10.0, 1e4):
+        physics = dataclasses.replace(
+            state.physics,
+            qpos=state.physics.qpos.at[7:].add(
+                jnp.asarray(scale * rng.normal(size=len(env.task.at.hinges)), jnp.float32)
+            ),
+            qvel=jnp.asarray(scale * rng.normal(size=env.body.model.nv), jnp.float32),
+        )
+        key = jax.random.key(1)
+        action = act(controller.params, dataclasses.replace(state, physics=physics), key)
+        assert action.shape == (env.action_size,)
+        assert np.isfinite(action).all()
+        assert np.abs(action).max() <= 1
+
+
+def test_random_depends_on_its_key(env: FunctionalEnv) -> None:
+    random = controllers.make("random", env)
+    state = env.reset(jax.random.key(0))
+    a, b, c = (random.act(random.params, state, jax.random.key(k)) for k in (0, 0, 1))
+    np.testing.assert_array_equal(a, b)
+    assert not np.array_equal(a, c)
+
+
+class TestPD:
+    def test_activation_arrives_within_one_step(self, env: FunctionalEnv) -> None:
+        """The control undoes the activation filter: the wanted activation is there after it."""
+        pd = controllers.make("pd", env)
+        state = env.reset(jax.random.key(0), 1, 5)
+        params = pd.params._replace(decay=jnp.zeros_like(pd.params.decay))
+        wanted = pd.act(params, state, jax.random.key(0))  # without a filter: what is wanted
+        control = pd.act(pd.params, state, jax.random.key(0))
+        after = env.step(state, control)
+        free = np.abs(np.asarray(control)) < 0.99
+        assert free.sum() > env.action_size / 2
+        np.testing.assert_allclose(after.physics.act[free], wanted[free], atol=1e-4)
+
+    def test_torque_pulls_towards_the_reference(self, env: FunctionalEnv) -> None:
+        """A knee that is bent too far is stretched, by its own motor and no other leg's."""
+        pd = controllers.make("pd", env)
+        state = env.reset(jax.random.key(0), 1, 5)
+        knee = env.body.model.joint("knee_L")
+        motor = env.body.actuator_names.index("knee_L")
+        bent = dataclasses.replace(
+            state,
+            physics=dataclasses.replace(
+                state.physics, qpos=state.physics.qpos.at[knee.qposadr[0]].add(0.02)
+            ),
+        )
+        change = pd.act(pd.params, bent, jax.random.key(0)) - pd.act(
+            pd.params, state, jax.random.key(0)
+        )
+        assert change[motor] < -0.01
+        others = np.delete(np.asarray(change), motor)
+        np.testing.assert_allclose(others, 0, atol=1e-4)
+
+    def test_holds_every_joint_of_a_body_in_the_air(self, rodent: bodies.Body) -> None:
+        """Without a floor to fall on, joints stay within a few degrees of the clip."""
+
+        def build_spec() -> mujoco.MjSpec:
+            spec = rodent.build_spec()
+            spec.option.gravity = (0, 0, 0)
+            spec.geom("floor").conaffinity = 0
+            return spec
+
+        floating = dataclasses.replace(rodent, build_spec=build_spec)
+        clips = load_clips("builtin/tiny", "rodent")
+        env = mimic_envs.make(floating, clips=clips, terminate=False)
+        results = scoring.score(env, controllers.make("pd", env), clips, "tiny")
+        assert results.metrics["joint_rmse_deg"].max() < 4.0
+
+
+@pytest.fixture(scope="module")
+def data(rodent: bodies.Body) -> mujoco.MjData:
+    clips, data = load_clips("builtin/test", "rodent"), mujoco.MjData(rodent.model)
+    data.qpos[:] = clips.qpos[3, 77]
+    mujoco.mj_forward(rodent.model, data)
+    return data
+
+
+@pytest.fixture(scope="module")
+def pose(rodent: bodies.Body, data: mujoco.MjData):
+    arrays = (jnp.asarray(x, jnp.float32) for x in (data.qpos, data.xpos, data.xquat))
+    return LinearModel(rodent).pose(*arrays)
+
+
+class TestLinearModel:
+    def test_inertia_gravity_and_centre_of_mass(self, rodent: bodies.Body, data, pose) -> None:
+        mass = np.zeros((rodent.model.nv, rodent.model.nv))
+        mujoco.mj_fullM(rodent.model, data, mass)
+        np.testing.assert_allclose(pose.inertia, mass, atol=1e-6)
+        np.testing.assert_allclose(pose.gravity, data.qfrc_bias, atol=1e-5)
+        mujoco.mj_comPos(rodent.model, data)
+        np.testing.assert_allclose(pose.com, data.subtree_com[1], atol=1e-6)
+
+    def test_jacobian(self, rodent: bodies.Body, data, pose) -> None:
+        foot = rodent.model.body("foot_R").id
+        expected = np.zeros((3, rodent.model.nv))
+        mujoco.mj_jacBody(rodent.model, data, expected, None, foot)
+        ours = LinearModel(rodent).jacobian(
+            pose, jnp.asarray(data.xpos[foot], jnp.float32)[None], np.array([foot])
+        )
+        np.testing.assert_allclose(ours[0], expected, atol=1e-6)
+
+    def test_lowest_points_are_mujocos(self, rodent: bodies.Body, data, pose) -> None:
+        depth = min(float(d) for d in data.contact.dist[: data.ncon])
+        assert float(pose.gap.min()) == pytest.approx(depth, abs=1e-5)
+
+    def test_difference_is_mujocos(self, rodent: bodies.Body) -> None:
+        clips = load_clips("builtin/test", "rodent")
+        a, b = clips.qpos[4, 10], clips.qpos[4, 90]
+        expected = np.zeros(rodent.model.nv)
+        mujoco.mj_differentiatePos(
+            rodent.model, expected, 1.0, a.astype(np.float64), b.astype(np.float64)
+        )
+        ours = difference(jnp.asarray(a), jnp.asarray(b))
+        np.testing.assert_allclose(ours, expected, atol=1e-5)
+
+    def test_other_kinds_of_bodies_are_refused(self, rodent: bodies.Body) -> None:
+        def build_spec() -> mujoco.MjSpec:
+            spec = rodent.build_spec()
+            for actuator in spec.actuators:
+                actuator.dyntype = mujoco.mjtDyn.mjDYN_NONE
+            return spec
+
+        with pytest.raises(ValueError, match=r"no linear model.*use controller 'pd'"):
+            LinearModel(dataclasses.replace(rodent, build_spec=build_spec))
+
+
+def test_wbc_walks_where_pd_falls(env: FunctionalEnv, rodent: bodies.Body) -> None:
+    clips = load_clips("builtin/tiny", rodent)
+    wbc, pd = (
+        scoring.score(env, controllers.make(name, env), clips, "tiny").metrics
+        for name in ("wbc", "pd")
+    )
+    assert wbc["score"].min() > 0.75
+    assert wbc["coverage"].min() == 1
+    assert wbc["score"].mean() > pd["score"].mean() + 0.2
