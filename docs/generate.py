@@ -97,7 +97,7 @@ def _actuators(body: bodies.Body) -> str:
                 kind.name[6:].lower() + f" {target}",
                 f"[{low:g}, {high:g}]",
                 f"{strength:.4g}",
-                f"{1000 * model.actuator_dynprm[i, 0]:g}",
+                f"{1000 * model.actuator_dynprm[i, 0]:g}" if model.actuator_dyntype[i] else "-",
             )
         )
     head = ("index", "actuator", "acts on", "control range", "gear x gain", "time constant (ms)")

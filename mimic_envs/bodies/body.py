@@ -116,6 +116,7 @@ class Body:
         reference_stride: Control steps between two of these frames.
         pd: Gains of the `pd` controller.
         camera: View for pictures.
+        aliases: Names of joints in published recordings where they differ, to the model's.
     """
 
     name: str
@@ -138,6 +139,7 @@ class Body:
     reference_stride: int
     pd: PDGains
     camera: Camera
+    aliases: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def spec(self) -> mujoco.MjSpec:
         """A fresh, editable `mujoco.MjSpec` of the animal in its arena."""
@@ -189,6 +191,7 @@ class Body:
 
 
 _BODIES: dict[str, str] = {
+    "fly": "mimic_envs.bodies.fly",
     "rodent": "mimic_envs.bodies.rodent",
 }
 

@@ -13,7 +13,7 @@ from mimic_envs import bodies
 from mimic_envs.clips import kinematics
 from mimic_envs.clips.clipset import ClipSet, open_hdf5
 
-PUBLISHED_FPS = {"rodent": 50.0}
+PUBLISHED_FPS = {"fly": 300.0, "rodent": 50.0}
 """Frame rate of the published recordings of each body, in Hz; the files do not say it."""
 
 _REQUIRED = ("qpos", "names_qpos")
@@ -93,6 +93,7 @@ def import_stac(
 def _column_order(body: bodies.Body, columns: list[str], where: str) -> list[int]:
     """For each `qpos` entry of the body, the column of the file that holds it."""
     model, order = body.model, []
+    columns = [body.aliases.get(column, column) for column in columns]
     ends = [*model.jnt_qposadr[1:], model.nq]
     for name, start, end in zip(body.joint_names, model.jnt_qposadr, ends, strict=True):
         found = [i for i, column in enumerate(columns) if column == name]

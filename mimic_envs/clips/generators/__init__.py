@@ -11,6 +11,7 @@ SPLITS = ("train", "test", "tiny")
 """Clip sets that every generator makes: to learn from, held out, and for tests."""
 
 _GENERATORS = {
+    "fly": "mimic_envs.clips.generators.fly",
     "rodent": "mimic_envs.clips.generators.rodent",
 }
 
