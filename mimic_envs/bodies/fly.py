@@ -9,12 +9,12 @@ reference clips to 7e-7 cm.
 from __future__ import annotations
 
 import functools
-import pathlib
 
 import mujoco
 import numpy as np
 
 from mimic_envs.bodies.arena import add_floor, add_sun
+from mimic_envs.bodies.assets import dm_control_walker
 from mimic_envs.bodies.body import (
     Body,
     Camera,
@@ -95,7 +95,7 @@ def build_spec() -> mujoco.MjSpec:
 
 def _standing_fly() -> mujoco.MjSpec:
     """dm_control's fly with nothing movable but root and legs, and no actuators."""
-    spec = mujoco.MjSpec.from_file(str(_dm_control_xml()))
+    spec = mujoco.MjSpec.from_file(str(dm_control_walker("fruitfly_v2", "fruitfly.xml")))
     spec.modelname = "fly"
     spec.njmax = spec.nconmax = -1  # fixed buffer sizes, obsolete
     spec.nkey = 0  # room for a key that is not there
@@ -120,17 +120,6 @@ def _standing_fly() -> mujoco.MjSpec:
     for name, quat in _FOLDED_WINGS.items():
         spec.body(name).quat = quat
     return spec
-
-
-def _dm_control_xml() -> pathlib.Path:
-    # found without importing dm_control.locomotion, which takes seconds
-    import importlib.util
-
-    package = importlib.util.find_spec("dm_control")
-    if package is None or not package.submodule_search_locations:
-        raise ImportError("the fly's model needs dm_control: pip install dm_control")
-    root = pathlib.Path(package.submodule_search_locations[0])
-    return root / "locomotion" / "walkers" / "assets" / "fruitfly_v2" / "fruitfly.xml"
 
 
 @functools.cache

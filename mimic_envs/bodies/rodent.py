@@ -8,13 +8,13 @@ the model that made the published reference clips: forward kinematics agrees to
 
 from __future__ import annotations
 
-import pathlib
 from xml.etree import ElementTree
 
 import mujoco
 import numpy as np
 
 from mimic_envs.bodies.arena import add_floor, add_sun
+from mimic_envs.bodies.assets import dm_control_walker
 from mimic_envs.bodies.body import (
     Body,
     Camera,
@@ -65,7 +65,7 @@ def _xml_with_root() -> str:
     dm_control attaches the rat to such a wrapper, at the height of the soles;
     the `qpos` of published clips describe the wrapper, not the torso.
     """
-    tree = ElementTree.parse(_dm_control_xml())
+    tree = ElementTree.parse(dm_control_walker("rodent.xml"))
     for parent in list(tree.iter()):
         for skin in parent.findall("skin"):
             parent.remove(skin)
@@ -78,17 +78,6 @@ def _xml_with_root() -> str:
     ElementTree.SubElement(walker, "freejoint", name="root")
     walker.append(torso)
     return ElementTree.tostring(tree.getroot(), encoding="unicode")
-
-
-def _dm_control_xml() -> pathlib.Path:
-    # found without importing dm_control.locomotion, which takes seconds
-    import importlib.util
-
-    package = importlib.util.find_spec("dm_control")
-    if package is None or not package.submodule_search_locations:
-        raise ImportError("the rodent's model needs dm_control: pip install dm_control")
-    root = pathlib.Path(package.submodule_search_locations[0])
-    return root / "locomotion" / "walkers" / "assets" / "rodent.xml"
 
 
 def _soften_joint_limits(spec: mujoco.MjSpec) -> None:
