@@ -103,11 +103,13 @@ class Body:
         length_unit: Unit of every length of the model, for example `"m"`.
         body_length: Length that tracking errors are divided by, in length units.
         control_timestep_s: Time between two actions; a whole number of physics steps.
-        root_joint: Name of the free joint; its seven `qpos` come first.
-        root_body: The body whose pose is "the root pose"; rigidly attached to the root joint.
+        root_joints: The joints that move the whole animal, first in `qpos`: one free joint; or,
+            for an animal that stays in the plane, slides along fixed axes and then at most one
+            vertical hinge, all on one body; or none, for a limb on a fixed base.
+        root_body: The body whose pose is "the root pose"; rigidly attached to the root joints.
         tracked_bodies: Bodies whose positions are compared with the reference.
         end_effectors: Bodies that touch the world or point at it.
-        tracked_joints: Hinge joints that are compared with the reference.
+        tracked_joints: Joints besides the root that are compared with the reference.
         keypoints: Markers of recordings by name.
         tracking: Reward table: term name to weight and width.
         costs: Cost table: cost name to weight.
@@ -126,7 +128,7 @@ class Body:
     length_unit: str
     body_length: float
     control_timestep_s: float
-    root_joint: str
+    root_joints: tuple[str, ...]
     root_body: str
     tracked_bodies: tuple[str, ...]
     end_effectors: tuple[str, ...]
@@ -171,13 +173,13 @@ class Body:
 
     @functools.cached_property
     def joint_names(self) -> tuple[str, ...]:
-        """Every joint of the model, in `qpos` order, the root joint first."""
+        """Every joint of the model, in `qpos` order, the root joints first."""
         return tuple(self.model.joint(i).name for i in range(self.model.njnt))
 
     @functools.cached_property
     def hinge_names(self) -> tuple[str, ...]:
-        """Every joint but the root joint, in `qpos` order."""
-        return tuple(name for name in self.joint_names if name != self.root_joint)
+        """Every joint but the root joints, in `qpos` order."""
+        return tuple(name for name in self.joint_names if name not in self.root_joints)
 
     @functools.cached_property
     def body_names(self) -> tuple[str, ...]:

@@ -274,7 +274,7 @@ BODY = Body(
     body_length=0.29,
     # arXiv 2511.20532, table 1; its physics step is 0.2 ms
     control_timestep_s=0.002,
-    root_joint="free",
+    root_joints=("free",),
     root_body="thorax",
     tracked_bodies=(
         "thorax",

@@ -183,7 +183,7 @@ BODY = Body(
     body_length=0.16,
     # arXiv 2511.20532, table 1: physics 2 ms, control 10 ms
     control_timestep_s=0.01,
-    root_joint="root",
+    root_joints=("root",),
     root_body="torso",
     tracked_bodies=("torso", "pelvis", "skull", "jaw", *_LIMBS),
     # the paws, not the lower arms that one published configuration calls end effectors

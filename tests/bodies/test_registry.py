@@ -27,12 +27,15 @@ def test_control_is_a_multiple_of_physics(body: bodies.Body) -> None:
     assert body.substeps * body.model.opt.timestep == pytest.approx(body.control_timestep_s)
 
 
-def test_root_body_is_rigidly_attached_to_the_root_joint(body: bodies.Body) -> None:
+def test_root_body_is_rigidly_attached_to_the_root_joints(body: bodies.Body) -> None:
     model = body.model
     ancestor = model.body(body.root_body).id
-    while model.body_jntnum[ancestor] == 0:
+    while ancestor and model.body_jntnum[ancestor] == 0:
         ancestor = int(model.body_parentid[ancestor])
-    assert model.joint(model.body_jntadr[ancestor]).name == body.root_joint
+    first = model.body_jntadr[ancestor]
+    carried = range(first, first + model.body_jntnum[ancestor]) if ancestor else ()
+    assert tuple(model.joint(j).name for j in carried) == body.root_joints
+    assert body.joint_names[: len(body.root_joints)] == body.root_joints
 
 
 def test_misspelt_part_is_named(body: bodies.Body) -> None:
