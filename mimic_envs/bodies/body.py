@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     import mujoco
 
 
+METRES = {"m": 1.0, "cm": 0.01, "mm": 0.001}
+"""Length units that a body or a recording may have, in metres."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Keypoint:
     """A marker that a recording tracks.
@@ -84,11 +88,14 @@ class Camera:
         distance: From the root body, in length units.
         azimuth_deg: Turn about the vertical; 90 looks along world +y.
         elevation_deg: Negative looks down.
+        height: World height of the point looked at, in length units; a quarter of the body
+            length if `None`.
     """
 
     distance: float
     azimuth_deg: float
     elevation_deg: float
+    height: float | None = None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -195,6 +202,7 @@ class Body:
 _BODIES: dict[str, str] = {
     "fly": "mimic_envs.bodies.fly",
     "rodent": "mimic_envs.bodies.rodent",
+    "stick_insect": "mimic_envs.bodies.stick_insect",
 }
 
 

@@ -10,11 +10,15 @@ import h5py
 import numpy as np
 
 from mimic_envs import bodies
+from mimic_envs.bodies.body import METRES
 from mimic_envs.clips import kinematics
 from mimic_envs.clips.clipset import ClipSet, open_hdf5
 
-PUBLISHED_FPS = {"fly": 300.0, "rodent": 50.0}
+PUBLISHED_FPS = {"fly": 300.0, "rodent": 50.0, "stick_insect": 75.0}
 """Frame rate of the published recordings of each body, in Hz; the files do not say it."""
+
+PUBLISHED_LENGTH_UNIT = {"stick_insect": "m"}
+"""Length unit of the published recordings of a body where it is not the body's own."""
 
 _REQUIRED = ("qpos", "names_qpos")
 
@@ -34,7 +38,8 @@ def import_stac(
 
     Joints are matched by name. Stored velocities, body positions and body
     quaternions are not used: published files hold velocities 5 to 10 times too
-    large. Quaternions are renormalised (published ones are up to 4 % off).
+    large. Quaternions are renormalised (published ones are up to 4 % off), and positions
+    of the root are converted where `PUBLISHED_LENGTH_UNIT` names another unit.
 
     Args:
         path: The file.
@@ -76,6 +81,7 @@ def import_stac(
                 f"{path}: frame {frame} has a root quaternion of norm {norm[frame, 0]:.3f}"
             )
         qpos[:, quaternion] /= norm
+    qpos[:, kinematics.length_columns(body.model)] *= _length_factor(body)
     length = frames_per_clip or _frames_per_clip(config) or len(qpos)
     if length < 1 or len(qpos) % length:
         raise ValueError(f"{path}: {len(qpos)} frames do not divide into clips of {length}")
@@ -109,9 +115,16 @@ def _column_order(body: bodies.Body, columns: list[str], where: str) -> list[int
     return order
 
 
+def _length_factor(body: bodies.Body) -> float:
+    """What turns lengths of the published recordings of a body into the body's unit."""
+    unit = PUBLISHED_LENGTH_UNIT.get(body.name, body.length_unit)
+    return METRES[unit] / METRES[body.length_unit]
+
+
 def _frames_per_clip(config: str) -> int | None:
     match = re.search(r"n_frames_per_clip:\s*(\d+)", config)
-    return int(match[1]) if match else None
+    # 1, as in the stick insect's, means that nobody cut the recording: one frame is no motion
+    return int(match[1]) if match and int(match[1]) > 1 else None
 
 
 def _clip_names(config: str, count: int) -> list[str] | None:

@@ -123,7 +123,8 @@ def follow(
     mujoco.mj_kinematics(body.model, data)
     mujoco.mj_camlight(body.model, data)
     view.lookat[:2] = data.body(body.root_body).xpos[:2]
-    view.lookat[2] = 0.25 * body.body_length
+    height = body.camera.height
+    view.lookat[2] = 0.25 * body.body_length if height is None else height
 
 
 def add_ghost(
