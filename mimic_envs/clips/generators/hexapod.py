@@ -186,7 +186,7 @@ def _plan_trunk(insect: Insect, model: mujoco.MjModel, motion: Motion) -> Trunk:
     soon = np.interp(time + insect.look_ahead_s, time, pace)
     frequency = insect.stride_hz[0] + insect.stride_hz[1] * np.maximum(pace, soon)
     stride = gait.phase(frequency, insect.fps, motion.phase)
-    path = _ground_path(time, speed, turn, insect.fps)
+    path = gait.ground_path(time, speed, turn, insect.fps)
     moving = np.tanh(pace / insect.walking_pace)
     wave = 2 * np.pi * stride
     idle = motion.sway_cm * (1 - moving)
@@ -235,20 +235,6 @@ def _poses(
         mujoco.mju_rotVecQuat(offset, arm, q[3:7])
         q[:3] = point - offset
     return qpos
-
-
-def _ground_path(time: np.ndarray, speed: np.ndarray, turn: np.ndarray, fps: float) -> np.ndarray:
-    """World x, y and heading from speed and turning rate, all 0 at time 0; (T, 3)."""
-
-    def integral(rate: np.ndarray) -> np.ndarray:
-        steps = 0.5 * (rate[1:] + rate[:-1]) / fps
-        total = np.concatenate([[0.0], np.cumsum(steps)])
-        return total - np.interp(0.0, time, total)
-
-    heading = integral(turn)
-    x = integral(speed * np.cos(heading))
-    y = integral(speed * np.sin(heading))
-    return np.stack([x, y, heading], axis=1)
 
 
 def _plan_claw(
