@@ -553,6 +553,6 @@ BODY = Body(
     reference_frames=5,
     reference_stride=1,
     pd=PDGains(frequency_hz=20.0, damping_ratio=1.0),
-    camera=Camera(distance=5.5, azimuth_deg=120.0, elevation_deg=-20.0, height=-0.45),
+    camera=Camera(distance=5.5, azimuth_deg=120.0, elevation_deg=-20.0),
     aliases=STAC_NAMES,
 )
