@@ -42,7 +42,15 @@ ABDOMEN = tuple(f"abdomen_{i}" for i in range(3, 11))
 """The movable segments of the abdomen, and their joints; positive bends the tip down."""
 
 MAX_TORQUE_DYN_CM = 100.0
-"""What an action of 1 asks of a motor."""
+"""What an action of 1 asks of a motor. The fastest of the built-in clips needs 64."""
+
+DAMPING_DYN_CM_S = 4.0
+"""Of every joint.
+
+Muscles at rest hold the legs of insects against their small inertia, so that joints hardly
+swing. With 1, an animal held by torques of 400 dyn cm/rad that change every 10 ms shakes
+itself off its feet; with 2 or more it stands.
+"""
 
 CLAW_RADIUS_CM = 0.02
 """Of the ball at the tip of a claw, on which the animal stands."""
@@ -232,10 +240,16 @@ def build_spec() -> mujoco.MjSpec:
     add_floor(spec, height=FLOOR_HEIGHT_CM, tile=2.0)
     add_sun(spec.body("prothorax"), tile=2.0)
     spec.option.gravity = (0, 0, -981)
+    # Two seconds of walking under joint springs end, compared with steps of 0.25 ms, 0.02 to
+    # 0.07 cm off at 1 ms, 0.04 to 0.18 cm at 2 ms and 0.5 to 1.35 cm at 5 ms. Of 64 animals
+    # under random full torques for 10 s none diverges at 2 ms
     spec.option.timestep = 0.002
-    spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
+    # integrates damping implicitly, as it has to: the joints' time constant is 0.25 to 0.65 ms;
+    # implicitfast gives the same
+    spec.option.integrator = mujoco.mjtIntegrator.mjINT_EULER
     spec.option.solver = mujoco.mjtSolver.mjSOL_NEWTON
     spec.option.cone = mujoco.mjtCone.mjCONE_PYRAMIDAL
+    # from 5 Newton iterations on more change nothing, with 2 these walks end 0.15 to 0.27 cm off
     spec.option.iterations = 8
     spec.option.ls_iterations = 8
     return spec
@@ -355,7 +369,7 @@ def _add_leg(spec: mujoco.MjSpec, leg: str) -> None:
         condim=3,
         friction=(1.0, 0.005, 0.0001),
         priority=1,
-        solref=(0.005, 1.0),
+        solref=(0.004, 1.0),  # the stiffest at 2 ms: standing claws sink in by 0.01 cm
     )
 
 
@@ -368,7 +382,7 @@ def _add_hinge(
         axis=axis,
         limited=True,
         range=limits,
-        damping=[4.0, 0, 0],
+        damping=[DAMPING_DYN_CM_S, 0, 0],
         armature=1e-3,
     )
 
