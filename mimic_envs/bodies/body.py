@@ -194,6 +194,7 @@ class Body:
 
 _BODIES: dict[str, str] = {
     "fly": "mimic_envs.bodies.fly",
+    "mouse_arm": "mimic_envs.bodies.mouse_arm",
     "rodent": "mimic_envs.bodies.rodent",
 }
 

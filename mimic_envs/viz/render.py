@@ -121,6 +121,7 @@ def follow(
     """Pose an animal and point the camera at it, at a height that does not bob."""
     data.qpos[:] = qpos
     mujoco.mj_kinematics(body.model, data)
+    _place_tendons(body, data)
     mujoco.mj_camlight(body.model, data)
     view.lookat[:2] = data.body(body.root_body).xpos[:2]
     view.lookat[2] = 0.25 * body.body_length
@@ -132,6 +133,7 @@ def add_ghost(
     """Add the translucent animal in another pose to a scene."""
     data.qpos[:] = qpos
     mujoco.mj_kinematics(body.model, data)
+    _place_tendons(body, data)
     first = scene.ngeom
     mujoco.mjv_addGeoms(
         body.model,
@@ -144,6 +146,13 @@ def add_ghost(
     for i in range(first, scene.ngeom):
         scene.geoms[i].rgba[:] = _GHOST_RGBA
         scene.geoms[i].matid = -1
+
+
+def _place_tendons(body: bodies.Body, data: mujoco.MjData) -> None:
+    """Where tendons run, which kinematics alone do not update."""
+    if body.model.ntendon:
+        mujoco.mj_comPos(body.model, data)
+        mujoco.mj_tendon(body.model, data)
 
 
 def _choose_opengl() -> None:
