@@ -219,10 +219,9 @@ def build_spec() -> mujoco.MjSpec:
     add_sun(spec.body("clavicle"), tile=0.008)
     spec.visual.map.shadowclip = 3  # the edge of the sun's reach flickers, so put it out of sight
     # Under random excitations that change every 20 ms, angles after 1 s differ from those of
-    # RK4 at 0.05 ms by 0.004 rad (1.25 ms), 0.010 rad (2.5 ms) and 0.028 rad (5 ms) root mean
+    # RK4 at 0.05 ms by 0.010 rad (1.25 ms), 0.021 rad (2.5 ms) and 0.048 rad (5 ms) root mean
     # square. None of 32 limbs under full random excitations for 2 s diverges at any of these,
-    # but at 5 ms joints cross their limits by 0.008 rad. RK4 is worth nothing here: with it, a
-    # control step takes four times as long.
+    # but from 2.5 ms on joints cross their limits.
     spec.option.timestep = 0.00125
     spec.option.integrator = mujoco.mjtIntegrator.mjINT_EULER
     spec.option.solver = mujoco.mjtSolver.mjSOL_NEWTON
