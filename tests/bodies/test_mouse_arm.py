@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import copy
+
 import h5py
 import mujoco
 import numpy as np
 import pytest
+import scipy.signal
 
-from mimic_envs import bodies, clips
+import mimic_envs
+from mimic_envs import bodies, clips, controllers, scoring
 from mimic_envs.bodies import mouse_arm as module
+from mimic_envs.clips.generators import muscle_plausibility
 from mimic_envs.physics.native import NativeBatch
 
 # where each body of the published reaches is in ours
@@ -211,3 +216,36 @@ def test_euler_steps_agree_with_a_finer_integration(arm: bodies.Body) -> None:
     ours = run(arm.model.opt.timestep, arm.model.opt.integrator)
     assert np.ptp(fine, axis=0).min() > 0.1
     assert np.abs(ours - fine).max() < 0.04
+
+
+def test_muscles_can_do_most_of_the_recordings_as_the_published_limb_could_not(
+    arm: bodies.Body, files
+) -> None:
+    """Inverse dynamics of reaches smoothed to 15 Hz; why armature and damping were changed."""
+    published = copy.copy(arm.model)
+    published.dof_armature[:], published.dof_damping[:] = 4e-6, 3e-5
+    low_pass = scipy.signal.butter(2, 15 / 100)
+    motions = [clips.load(path, arm).motions()[0] for path in files[::8]]
+    smoothed = [scipy.signal.filtfilt(*low_pass, motion, axis=0) for motion in motions]
+
+    def share(model: mujoco.MjModel) -> float:
+        left = [muscle_plausibility.muscle_loads(model, motion, 200.0)[1] for motion in smoothed]
+        return float((np.linalg.norm(np.concatenate(left), axis=1) < 1e-5).mean())
+
+    assert share(arm.model) > 0.75
+    assert share(published) < 0.45
+
+
+def test_pd_follows_reaches_and_half_excited_muscles_do_not(arm: bodies.Body) -> None:
+    env = mimic_envs.make(arm, clips="builtin/tiny")
+    followed = scoring.score(env, controllers.make("pd", env), env.clips, "tiny")
+    assert followed.score > 0.93
+    idle = scoring.score(env, controllers.make("zero", env), env.clips, "tiny")
+    assert idle.score < 0.1
+
+
+def test_pd_follows_the_recordings(arm: bodies.Body, files) -> None:
+    reaches = [clips.load(path, arm).motions()[0] for path in files[::4]]
+    recorded = clips.ClipSet.from_motions(arm, reaches, 200.0)
+    env = mimic_envs.make(arm, clips=recorded)
+    assert scoring.score(env, controllers.make("pd", env), recorded, "recorded").score > 0.6
