@@ -14,7 +14,7 @@ from mimic_envs.bodies.body import METRES
 from mimic_envs.clips import kinematics
 from mimic_envs.clips.clipset import ClipSet, open_hdf5
 
-PUBLISHED_FPS = {"fly": 300.0, "rodent": 50.0, "stick_insect": 75.0}
+PUBLISHED_FPS = {"fly": 300.0, "mouse_arm": 200.0, "rodent": 50.0, "stick_insect": 75.0}
 """Frame rate of the published recordings of each body, in Hz; the files do not say it."""
 
 PUBLISHED_LENGTH_UNIT = {"stick_insect": "m"}
@@ -117,8 +117,9 @@ def _column_order(body: bodies.Body, columns: list[str], where: str) -> list[int
 
 def _length_factor(body: bodies.Body) -> float:
     """What turns lengths of the published recordings of a body into the body's unit."""
-    unit = PUBLISHED_LENGTH_UNIT.get(body.name, body.length_unit)
-    return METRES[unit] / METRES[body.length_unit]
+    if body.name not in PUBLISHED_LENGTH_UNIT:
+        return 1.0
+    return METRES[PUBLISHED_LENGTH_UNIT[body.name]] / METRES[body.length_unit]
 
 
 def _frames_per_clip(config: str) -> int | None:
