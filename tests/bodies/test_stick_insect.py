@@ -7,8 +7,10 @@ import mujoco
 import numpy as np
 import pytest
 
-from mimic_envs import bodies, clips
+import mimic_envs
+from mimic_envs import bodies, clips, controllers
 from mimic_envs.bodies import stick_insect as module
+from mimic_envs.scoring import score
 
 
 @pytest.fixture(scope="module")
@@ -172,6 +174,14 @@ def test_stands_on_six_claws(stick: bodies.Body, stand: np.ndarray) -> None:
     assert data.body("metathorax").xmat[8] > 0.98
     assert np.abs(data.qvel).max() < 0.05
     assert peak < 0.5 * module.MAX_TORQUE_DYN_CM
+
+
+def test_pd_stands_and_walks(stick: bodies.Body) -> None:
+    tiny = clips.load("builtin/tiny", stick)
+    env = mimic_envs.make(stick, clips=tiny)
+    result = score(env, controllers.make("pd", env), tiny, "builtin/tiny")
+    assert result.metrics["score"].min() > 0.9
+    assert result.metrics["coverage"].min() == 1.0  # no limit is ever crossed
 
 
 def test_ten_seconds_of_random_actions_stay_finite(stick: bodies.Body, stand: np.ndarray) -> None:
