@@ -195,6 +195,7 @@ class Body:
 _BODIES: dict[str, str] = {
     "fly": "mimic_envs.bodies.fly",
     "rodent": "mimic_envs.bodies.rodent",
+    "worm": "mimic_envs.bodies.worm",
 }
 
 

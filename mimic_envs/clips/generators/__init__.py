@@ -13,6 +13,7 @@ SPLITS = ("train", "test", "tiny")
 _GENERATORS = {
     "fly": "mimic_envs.clips.generators.fly",
     "rodent": "mimic_envs.clips.generators.rodent",
+    "worm": "mimic_envs.clips.generators.worm",
 }
 
 

@@ -1,0 +1,299 @@
+"""The roundworm: *Caenorhabditis elegans* crawling on its side on a plate of agar.
+
+25 segments in a row bend in the plane about 24 vertical hinges; 95 muscles, in the two dorsal
+and two ventral rows of the animal, pull on them. Anatomy (segments, hinges, muscles and their
+moment arms) is that of the model that made the published recordings; the numbers are below.
+
+Units are mm, g and s, so forces are in uN and torques in uN mm. The masses, 3.8 g together,
+are a million times a worm's. They stand for the water film that presses a worm onto agar:
+under MuJoCo's 9.81 mm/s2 they press with 38 uN, a worm's own weight is a thousandth of that.
+
+A worm gets ahead because it slips more easily along its body than across. Each segment rests
+on a capsule, whose contacts MuJoCo and MJX align with its axis, so that a contact pair can
+have one coefficient of friction along the axis and another across.
+"""
+
+from __future__ import annotations
+
+import mujoco
+import numpy as np
+
+from mimic_envs.bodies.arena import add_floor, add_sun
+from mimic_envs.bodies.body import (
+    Body,
+    Camera,
+    Keypoint,
+    PDGains,
+    TerminationLimits,
+    TrackingTerm,
+)
+
+FLOOR_HEIGHT_MM = -0.0224
+"""Height of the floor, such that the worm rests on it as high as in the published recordings."""
+
+REST_HEIGHT_MM = -0.0232
+"""Of `root_z` when the worm rests, sunk 0.0008 mm into the soft floor."""
+
+FRICTION_ALONG, FRICTION_ACROSS = 0.2, 0.9
+"""Coefficients of friction along and across a segment."""
+
+# Of each segment from head to tail: the hinge in front of it; its origin from that of the segment
+# before, forward and up; the hinge from the origin, forward; its radius; its mass; the moment arm
+# of the muscles about the hinge. mm and g. From the model behind the published recordings; where
+# mirrored segments differ in mass (7 and 19, 9 and 17), the smaller mass is taken for both. Arms
+# are means over +-20 degrees and over the four muscles of a hinge, which differ by 1 %; at rot5,
+# rot7 and rot9, whose tendons flip to the wrong side there, that of the straight worm.
+_SEGMENTS = (
+    ("", -0.00190, 0.00648, 0.00000, 0.0157, 0.0150, 0.0000),
+    ("motor1_rot", -0.03743, 0.00938, -0.00305, 0.0222, 0.0490, 0.0142),
+    ("motor2_rot", -0.04142, 0.00650, -0.00280, 0.0268, 0.0801, 0.0208),
+    ("rot4", -0.04170, 0.00445, -0.00254, 0.0304, 0.1082, 0.0252),
+    ("rot5", -0.04180, 0.00356, -0.00224, 0.0332, 0.1334, 0.0303),
+    ("rot6", -0.04180, 0.00282, -0.00203, 0.0355, 0.1556, 0.0314),
+    ("rot7", -0.04190, 0.00229, -0.00163, 0.0373, 0.1748, 0.0354),
+    ("rot8", -0.04190, 0.00186, -0.00142, 0.0388, 0.1911, 0.0354),
+    ("rot9", -0.04190, 0.00145, -0.00122, 0.0399, 0.2044, 0.0388),
+    ("rot10", -0.04190, 0.00117, -0.00081, 0.0408, 0.2148, 0.0379),
+    ("rot11", -0.04190, 0.00084, -0.00061, 0.0413, 0.2222, 0.0387),
+    ("rot12", -0.04170, 0.00053, -0.00041, 0.0416, 0.2267, 0.0393),
+    ("rot13", -0.04231, 0.00028, 0.00000, 0.0416, 0.2281, 0.0396),
+    ("rot14", -0.04190, 0.00000, 0.00041, 0.0416, 0.2267, 0.0394),
+    ("rot15", -0.04190, -0.00028, 0.00041, 0.0413, 0.2222, 0.0393),
+    ("rot16", -0.04190, -0.00053, 0.00081, 0.0408, 0.2148, 0.0387),
+    ("rot17", -0.04190, -0.00084, 0.00122, 0.0399, 0.2044, 0.0379),
+    ("rot18", -0.04190, -0.00114, 0.00122, 0.0388, 0.1911, 0.0390),
+    ("rot19", -0.04190, -0.00150, 0.00163, 0.0373, 0.1748, 0.0354),
+    ("rot20", -0.04190, -0.00186, 0.00203, 0.0355, 0.1556, 0.0357),
+    ("rot21", -0.04190, -0.00229, 0.00203, 0.0332, 0.1334, 0.0314),
+    ("rot22", -0.04149, -0.00287, 0.00244, 0.0304, 0.1082, 0.0307),
+    ("rot23", -0.04231, -0.00351, 0.00325, 0.0268, 0.0801, 0.0252),
+    ("rot24", -0.04149, -0.00459, 0.00325, 0.0222, 0.0490, 0.0208),
+    ("rot25", -0.04149, -0.00659, 0.00325, 0.0157, 0.0150, 0.0142),
+)
+
+_HINGES = tuple(hinge for hinge, *_ in _SEGMENTS[1:])
+
+_CENTRE_MM = -0.0209
+"""Of a segment from its origin, forward: half of the distance between two origins."""
+
+# dorsal and ventral, left and right, and which way they bend the worm, which lies on its side
+_MUSCLE_ROWS = {"dbwml": 1, "dbwmr": 1, "vbwml": -1, "vbwmr": -1}
+_TILE_MM = 0.5
+_AGAR = ((0.40, 0.50, 0.51), (0.37, 0.47, 0.48))
+_SIDES = 20  # of the tubes that are drawn
+
+_NO_MUSCLE = ("vbwml24",)  # the animal has 95, not 96
+
+# 0.94 uN mm is the most that the recorded wave asks of any hinge, 4 what its two muscles can give
+_MUSCLE_FORCE_UN = 50.0
+_MUSCLE_LENGTH_MM = 0.0836  # two segments: the 24 cells of a row lie in two staggered lines
+# Lengths relative to that of the greatest force, of a straight worm and of a crawling worm; as
+# published, and what a bend of 0.32 rad, the largest recorded, does to muscles of that length
+_MUSCLE_REST, _MUSCLE_RANGE = 0.9, (0.75, 1.05)
+
+
+def build_spec() -> mujoco.MjSpec:
+    """The worm on its plate: joint muscles, one capsule a segment on the floor, mm-g-s units."""
+    spec = mujoco.MjSpec()
+    spec.modelname = "worm"
+    add_floor(spec, height=FLOOR_HEIGHT_MM, tile=_TILE_MM, colours=_AGAR)
+    spec.add_material(name="cuticle", rgba=(0.95, 0.76, 0.50, 1.0), specular=0.6, shininess=0.7)
+    head = _add_segments(spec)
+    _add_muscles(spec)
+    add_sun(head, tile=_TILE_MM)
+    spec.option.timestep = 0.005
+    spec.option.integrator = mujoco.mjtIntegrator.mjINT_EULER
+    spec.option.solver = mujoco.mjtSolver.mjSOL_NEWTON
+    spec.option.cone = mujoco.mjtCone.mjCONE_PYRAMIDAL
+    spec.option.impratio = 0.1
+    spec.option.iterations = 4
+    spec.option.ls_iterations = 8
+    return spec
+
+
+def _add_segments(spec: mujoco.MjSpec) -> mujoco.MjsBody:
+    """The chain of bodies with its joints, from head to tail; returns the head."""
+    body, height = spec.worldbody, 0.0
+    for number, (hinge, ahead, up, anchor, radius, mass, _) in enumerate(_SEGMENTS, start=1):
+        body = body.add_body(name=f"torso{number}_body", pos=(ahead, 0, up))
+        height += up
+        if number == 1:
+            _add_root_joints(body)
+            head = body
+        else:
+            reach = 70 if hinge in ("motor1_rot", "rot25") else 100
+            body.add_joint(
+                name=hinge,
+                type=mujoco.mjtJoint.mjJNT_HINGE,
+                pos=(anchor, 0, 0),
+                axis=(0, 0, 1),
+                range=(-reach, reach),
+                limited=True,
+                armature=0.001,
+                damping=[0.1, 0.0, 0.0],
+            )
+        _add_capsule(spec, body, number, radius, radius - height, mass)
+        _add_cuticle(spec, body, number, height)
+    return head
+
+
+def _add_root_joints(head: mujoco.MjsBody) -> None:
+    """As in the recordings. No muscle lifts the worm, but its weight has to reach the floor."""
+    for name, axis in (("x", (1, 0, 0)), ("y", (0, 1, 0)), ("z", (0, 0, 1))):
+        head.add_joint(name=f"root_{name}", type=mujoco.mjtJoint.mjJNT_SLIDE, axis=axis)
+    head.add_joint(name="root_yaw", type=mujoco.mjtJoint.mjJNT_HINGE, axis=(0, 0, 1))
+
+
+def _add_capsule(
+    spec: mujoco.MjSpec,
+    body: mujoco.MjsBody,
+    number: int,
+    radius: float,
+    height: float,
+    mass: float,
+) -> None:
+    """What a segment touches the floor with, at the two ends of its axis, and weighs.
+
+    The axis is half as long as the segment, so that the worm's 50 contacts are evenly spaced.
+    """
+    middle, half = np.array([_CENTRE_MM, 0, height]), np.array([-0.5 * _CENTRE_MM, 0, 0])
+    body.add_geom(
+        name=f"torso{number}",
+        type=mujoco.mjtGeom.mjGEOM_CAPSULE,
+        fromto=[*(middle + half), *(middle - half)],
+        size=(radius, 0, 0),
+        mass=mass,
+        contype=0,  # the pair below is its only contact
+        conaffinity=0,
+        group=3,
+    )
+    spec.add_pair(
+        geomname1="floor",
+        geomname2=f"torso{number}",
+        condim=3,
+        friction=[FRICTION_ALONG, FRICTION_ACROSS, 0.005, 0.0001, 0.0001],
+        solimp=[0.0, 0.95, 0.005, 0.5, 2.0],
+    )
+
+
+def _add_cuticle(spec: mujoco.MjSpec, body: mujoco.MjsBody, number: int, height: float) -> None:
+    """What a segment looks like: a tube from hinge to hinge, and a ball where it bends."""
+    places, radii = _outline(number)
+    turn = np.linspace(0, 2 * np.pi, _SIDES, endpoint=False)
+    ring = np.stack([np.zeros(_SIDES), np.cos(turn), np.sin(turn)], axis=1)
+    rings = [
+        (place, 0, radius - height) + radius * ring
+        for place, radius in zip(places, radii, strict=True)
+    ]
+    corner = np.arange(_SIDES)
+    after = np.roll(corner, -1)
+    faces = [
+        face + k * _SIDES
+        for k in range(len(rings) - 1)
+        for face in (
+            np.stack([corner, after + _SIDES, after], axis=1),
+            np.stack([corner, corner + _SIDES, after + _SIDES], axis=1),
+        )
+    ]
+    spec.add_mesh(
+        name=f"cuticle{number}",
+        uservert=np.concatenate(rings).ravel(),
+        userface=np.concatenate(faces).ravel(),
+        inertia=mujoco.mjtMeshInertia.mjMESH_INERTIA_SHELL,  # it is open at both ends
+    )
+    look = {"mass": 0, "contype": 0, "conaffinity": 0, "material": "cuticle"}
+    body.add_geom(type=mujoco.mjtGeom.mjGEOM_MESH, meshname=f"cuticle{number}", **look)
+    if number > 1:
+        body.add_geom(
+            type=mujoco.mjtGeom.mjGEOM_SPHERE,
+            pos=(places[0], 0, radii[0] - height),
+            size=(radii[0], 0, 0),
+            **look,
+        )
+
+
+def _outline(number: int) -> tuple[np.ndarray, np.ndarray]:
+    """Places along a segment, from its origin forward, and the worm's radius there; mm."""
+    thickness = [radius for *_, radius, _, _ in _SEGMENTS]
+    at_hinges = 0.5 * (np.array(thickness[1:]) + thickness[:-1])
+    front = _SEGMENTS[number - 1][3]
+    if number < len(_SEGMENTS):
+        _, ahead, _, anchor, *_ = _SEGMENTS[number]
+        rear = ahead + anchor
+    if number == 1:  # a round nose
+        bulge = np.linspace(0, 1, 9) ** 2
+        return bulge * rear, at_hinges[0] * np.sqrt(1 - (1 - bulge) ** 2)
+    if number == len(_SEGMENTS):  # a pointed tail
+        taper = np.linspace(0, 1, 6)
+        return front - 0.09 * taper, at_hinges[-1] * (1 - taper) ** 1.3 * 1.0
+    return np.array([front, rear]), at_hinges[number - 2 : number]
+
+
+def _add_muscles(spec: mujoco.MjSpec) -> None:
+    """Four at each hinge, pulling at a constant moment arm, in rows from head to tail."""
+    bounds = (np.array(_MUSCLE_RANGE) - _MUSCLE_REST) * _MUSCLE_LENGTH_MM
+    for row, side in _MUSCLE_ROWS.items():
+        for number, (hinge, *_, arm) in enumerate(_SEGMENTS[1:], start=1):
+            name = f"{row}{number}"
+            if name in _NO_MUSCLE:
+                continue
+            muscle = spec.add_actuator(
+                name=name,
+                trntype=mujoco.mjtTrn.mjTRN_JOINT,
+                target=hinge,
+                gear=[side * arm, 0, 0, 0, 0, 0],
+                lengthrange=bounds,
+                ctrllimited=True,
+                ctrlrange=(0, 1),
+            )
+            muscle.set_to_muscle(
+                timeconst=(0.01, 0.04),
+                tausmooth=0.4,
+                range=_MUSCLE_RANGE,
+                force=_MUSCLE_FORCE_UN,
+                lmin=0.5,
+                lmax=1.6,
+                vmax=20.0,
+                fpmax=1.3,
+                fvmax=1.2,
+            )
+
+
+BODY = Body(
+    name="worm",
+    species="Caenorhabditis elegans",
+    source=(
+        "segments, hinges and muscles of the worm of MIMIC-MJX (arXiv 2511.20532), with joint "
+        "muscles and capsule contacts instead of its tendons and meshes"
+    ),
+    build_spec=build_spec,
+    length_unit="mm",
+    body_length=1.0,
+    control_timestep_s=0.05,
+    root_joints=("root_x", "root_y", "root_z", "root_yaw"),
+    root_body="torso1_body",
+    tracked_bodies=tuple(f"torso{i}_body" for i in range(1, 26)),
+    end_effectors=("torso1_body", "torso25_body"),
+    tracked_joints=_HINGES,
+    keypoints={f"cl{i}": Keypoint(f"torso{i}_body", (0.0, 0.0, 0.0)) for i in range(1, 26)},
+    tracking={
+        "root_position": TrackingTerm(weight=1.0, sigma=0.1),
+        "root_rotation": TrackingTerm(weight=1.0, sigma=1.047),
+        "joints": TrackingTerm(weight=2.0, sigma=1.0),
+        "joint_velocities": TrackingTerm(weight=3.0, sigma=1.0),
+        "bodies": TrackingTerm(weight=1.0, sigma=0.5),
+        "end_effectors": TrackingTerm(weight=1.0, sigma=0.3),
+    },
+    costs={},
+    limits=TerminationLimits(
+        root_distance=0.3,
+        root_angle_deg=120.0,
+        joint_distance_rad=2.0,
+        healthy_height=None,
+    ),
+    reference_frames=5,
+    reference_stride=1,
+    pd=PDGains(frequency_hz=2.0, damping_ratio=1.0),
+    camera=Camera(distance=1.6, azimuth_deg=120.0, elevation_deg=-50.0),
+    aliases={"x": "root_x", "y": "root_y", "z": "root_z", "yaw": "root_yaw"},
+)
