@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import pathlib
 from typing import Any
 
 import jax
@@ -14,6 +13,7 @@ import numpy as np
 from mimic_envs import bodies
 from mimic_envs import clips as clips_
 from mimic_envs import physics as physics_
+from mimic_envs.cache import cache_directory
 from mimic_envs.clips import ClipSet
 from mimic_envs.physics import Physics, PhysicsState
 from mimic_envs.tasks import observations
@@ -300,7 +300,7 @@ class FunctionalEnv:
 
         key = jax.ShapeDtypeStruct((2,), jnp.uint32)
         shapes = jax.eval_shape(parts, key)
-        bounds, layout, start = observations.bounds(), {}, 0
+        bounds, layout, start = observations.bounds(self.task.at), {}, 0
         for name in bounds:  # eval_shape sorts the keys of a dict
             shape = shapes[name].shape
             stop = start + int(np.prod(shape))
@@ -367,15 +367,6 @@ def assemble(
     _cache_compilations()
     reference, resampled = from_clips(loaded, body, task.at, task.window)
     return FunctionalEnv(body, resampled, reference, task, physics, bool(terminate))
-
-
-def cache_directory() -> pathlib.Path:
-    """Where mimic_envs keeps files between runs: `MIMIC_ENVS_CACHE` or the user's cache."""
-    chosen = os.environ.get("MIMIC_ENVS_CACHE")
-    if chosen:
-        return pathlib.Path(chosen)
-    base = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
-    return pathlib.Path(base) / "mimic_envs"
 
 
 def _cache_compilations() -> None:

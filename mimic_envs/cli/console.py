@@ -1,0 +1,69 @@
+"""What the commands share: output, progress bars, and the arguments they have in common."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any, NoReturn
+
+import tyro
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
+
+from mimic_envs import ENV_IDS
+from mimic_envs.messages import unknown
+
+EnvId = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="ID")]
+"""An environment id, the first argument of a command."""
+
+OUT = Console()
+
+
+def say(title: str, what: object) -> None:
+    """Print one line `title: what`, never broken and never taken for markup."""
+    OUT.print(f"{title}: {escape(str(what))}", soft_wrap=True)
+
+
+def fail(message: str) -> NoReturn:
+    """Print a problem in one line and leave with exit code 2."""
+    # escaped, or rich takes the name of an extra, [video], for a style
+    Console(stderr=True).print(f"[bold red]error:[/bold red] {escape(message)}", soft_wrap=True)
+    sys.exit(2)
+
+
+@contextlib.contextmanager
+def progress(title: str, of_bytes: bool = False) -> Iterator[Callable[[int, int | None], None]]:
+    """A bar on stderr; call what it yields with how much is done and how much there is."""
+    counts: tuple[ProgressColumn, ...] = (MofNCompleteColumn(),)
+    if of_bytes:
+        counts = (DownloadColumn(), TransferSpeedColumn())
+    columns = (TextColumn(escape(title)), BarColumn(), *counts, TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(title, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def scored_env(env_id: str, clips: str, clip: str | None = None) -> tuple[Any, Any]:
+    """The environment for scoring and its clips at their own rate, all or only one."""
+    from mimic_envs import clips as clips_
+    from mimic_envs import env as env_
+
+    names = {**ENV_IDS, **{body: body for body in ENV_IDS.values()}}
+    if env_id not in names:
+        raise ValueError(unknown("environment id", env_id, ENV_IDS))
+    source = clips_.load(clips, names[env_id])
+    if clip is not None:
+        number = clip.removeprefix("-").isdigit() and clip not in source.names
+        source = source.select([int(clip) if number else clip])
+    return env_.make(names[env_id], source, terminate=False), source

@@ -1,0 +1,31 @@
+"""`mimic-envs list`: what there is."""
+
+from __future__ import annotations
+
+from rich.table import Table
+
+from mimic_envs import ENV_IDS
+from mimic_envs.cli.console import OUT
+
+
+def list_() -> None:
+    """Show environment ids, their sizes and built-in clip sets."""
+    from mimic_envs import bodies
+    from mimic_envs import clips as clips_
+
+    table = Table("id", "body", "joints", "actuators", "control", "clip sets (clips, seconds)")
+    for env_id, name in ENV_IDS.items():
+        body = bodies.get(name)
+        sets = []
+        for clip_set in clips_.builtin_sets(body):
+            loaded = clips_.load(clip_set, body)
+            sets.append(f"{clip_set} ({len(loaded)}, {loaded.duration_s:.0f} s)")
+        table.add_row(
+            env_id,
+            f"{name} ({body.species})",
+            str(len(body.hinge_names)),
+            str(body.model.nu),
+            f"{1 / body.control_timestep_s:g} Hz",
+            "\n".join(sets),
+        )
+    OUT.print(table)
