@@ -294,6 +294,6 @@ BODY = Body(
     reference_frames=5,
     reference_stride=1,
     pd=PDGains(frequency_hz=2.0, damping_ratio=1.0),
-    camera=Camera(distance=1.6, azimuth_deg=120.0, elevation_deg=-50.0),
+    camera=Camera(distance=1.3, azimuth_deg=120.0, elevation_deg=-48.0, target="torso13_body"),
     aliases={"x": "root_x", "y": "root_y", "z": "root_z", "yaw": "root_yaw"},
 )

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import sys
 
+import mujoco
+
+from mimic_envs import bodies
 from mimic_envs.clips import generators
 from mimic_envs.clips.catalog import BUILTIN
 from mimic_envs.clips.generators import plausibility
@@ -39,7 +42,15 @@ def main(names: list[str]) -> None:
             clips.save(path)
             print(f"\n{body} {split}: {len(clips)} clips, {clips.duration_s:.1f} s, ", end="")
             print(f"{path.stat().st_size / 1e3:.0f} kB, sha256 {clips.content_hash[:12]}")
-            _print_reports(plausibility.reports(clips))
+            if _has_feet(clips.body):
+                _print_reports(plausibility.reports(clips))
+
+
+def _has_feet(body: bodies.Body) -> bool:
+    """Whether the animal walks, so that footfalls say how good a motion is."""
+    return [body.model.joint(name).type[0] for name in body.root_joints] == [
+        mujoco.mjtJoint.mjJNT_FREE
+    ]
 
 
 def _print_reports(reports: dict[str, plausibility.Report]) -> None:
