@@ -29,10 +29,10 @@ from mimic_envs.bodies.body import (
 )
 
 FLOOR_HEIGHT_MM = -0.0224
-"""Height of the floor, such that the worm rests on it as high as in the published recordings."""
+"""Height of the floor, such that a crawling worm is as high as in the published recordings."""
 
 REST_HEIGHT_MM = -0.0232
-"""Of `root_z` when the worm rests, sunk 0.0008 mm into the soft floor."""
+"""Of `root_z` when the worm crawls, sunk 0.0008 mm into the soft floor."""
 
 FRICTION_ALONG, FRICTION_ACROSS = 0.2, 0.9
 """Coefficients of friction along and across a segment."""
@@ -78,11 +78,15 @@ _CENTRE_MM = -0.0209
 
 # dorsal and ventral, left and right, and which way they bend the worm, which lies on its side
 _MUSCLE_ROWS = {"dbwml": 1, "dbwmr": 1, "vbwml": -1, "vbwmr": -1}
-_TILE_MM = 0.5
-_AGAR = ((0.40, 0.50, 0.51), (0.37, 0.47, 0.48))
-_SIDES = 20  # of the tubes that are drawn
-
 _NO_MUSCLE = ("vbwml24",)  # the animal has 95, not 96
+
+# Ten times the inertia that a hinge feels otherwise, which at recorded accelerations takes 4 % of
+# the torque. It lets Euler steps of 5 ms integrate muscles, which resist motion more than the
+# hinges' damping: with a tenth of it, or the usual top speed of 1.5 lengths a second instead of
+# 20, hinges whose muscles all pull tremble by tens of rad/s from step to step.
+_ARMATURE = 0.001  # g mm2
+_DAMPING = 0.1  # uN mm s, a quarter of the torques of crawling
+_TOP_SPEED = 20.0  # of a muscle, in lengths of greatest force per second
 
 # 0.94 uN mm is the most that the recorded wave asks of any hinge, 4 what its two muscles can give
 _MUSCLE_FORCE_UN = 50.0
@@ -90,6 +94,11 @@ _MUSCLE_LENGTH_MM = 0.0836  # two segments: the 24 cells of a row lie in two sta
 # Lengths relative to that of the greatest force, of a straight worm and of a crawling worm; as
 # published, and what a bend of 0.32 rad, the largest recorded, does to muscles of that length
 _MUSCLE_REST, _MUSCLE_RANGE = 0.9, (0.75, 1.05)
+
+_TILE_MM = 0.5
+_AGAR = ((0.40, 0.50, 0.51), (0.37, 0.47, 0.48))
+_TAIL_MM = 0.09  # from the last hinge to the tip that is drawn
+_SIDES = 20  # of the tubes that are drawn
 
 
 def build_spec() -> mujoco.MjSpec:
@@ -101,11 +110,15 @@ def build_spec() -> mujoco.MjSpec:
     head = _add_segments(spec)
     _add_muscles(spec)
     add_sun(head, tile=_TILE_MM)
+    # Open-loop replay of the recording moves the worm by 1.57 mm at 10 ms, 1.60 at 5 ms, 1.61 at
+    # 1 ms. 5 ms is half of the time in which muscles activate.
     spec.option.timestep = 0.005
     spec.option.integrator = mujoco.mjtIntegrator.mjINT_EULER
     spec.option.solver = mujoco.mjtSolver.mjSOL_NEWTON
     spec.option.cone = mujoco.mjtCone.mjCONE_PYRAMIDAL
-    spec.option.impratio = 0.1
+    spec.option.impratio = 0.1  # the original's; 1 moves the worm as far
+    # from 2 iterations on the replay stays the same; of worms that twitch at random, one step
+    # in fifty takes 4, none more
     spec.option.iterations = 4
     spec.option.ls_iterations = 8
     return spec
@@ -129,8 +142,8 @@ def _add_segments(spec: mujoco.MjSpec) -> mujoco.MjsBody:
                 axis=(0, 0, 1),
                 range=(-reach, reach),
                 limited=True,
-                armature=0.001,
-                damping=[0.1, 0.0, 0.0],
+                armature=_ARMATURE,
+                damping=[_DAMPING, 0.0, 0.0],
             )
         _add_capsule(spec, body, number, radius, radius - height, mass)
         _add_cuticle(spec, body, number, height)
@@ -172,6 +185,8 @@ def _add_capsule(
         geomname2=f"torso{number}",
         condim=3,
         friction=[FRICTION_ALONG, FRICTION_ACROSS, 0.005, 0.0001, 0.0001],
+        # Soft from zero depth on, so that all 50 contacts last. With MuJoCo's usual 0.9 they
+        # rattle: the replay goes 1.44 to 1.59 mm depending on the number of iterations.
         solimp=[0.0, 0.95, 0.005, 0.5, 2.0],
     )
 
@@ -225,7 +240,7 @@ def _outline(number: int) -> tuple[np.ndarray, np.ndarray]:
         return bulge * rear, at_hinges[0] * np.sqrt(1 - (1 - bulge) ** 2)
     if number == len(_SEGMENTS):  # a pointed tail
         taper = np.linspace(0, 1, 6)
-        return front - 0.09 * taper, at_hinges[-1] * (1 - taper) ** 1.3 * 1.0
+        return front - _TAIL_MM * taper, at_hinges[-1] * (1 - taper) ** 1.3
     return np.array([front, rear]), at_hinges[number - 2 : number]
 
 
@@ -253,10 +268,18 @@ def _add_muscles(spec: mujoco.MjSpec) -> None:
                 force=_MUSCLE_FORCE_UN,
                 lmin=0.5,
                 lmax=1.6,
-                vmax=20.0,
+                vmax=_TOP_SPEED,
                 fpmax=1.3,
                 fvmax=1.2,
             )
+
+
+def _keypoints() -> dict[str, Keypoint]:
+    """The recordings' 25 points of the centre line, and the tips of head and tail."""
+    keypoints = {f"cl{i}": Keypoint(f"torso{i}_body", (0.0, 0.0, 0.0)) for i in range(1, 26)}
+    keypoints["head"] = Keypoint("torso1_body", (0.0, 0.0, 0.0))
+    keypoints["tail"] = Keypoint("torso25_body", (_SEGMENTS[-1][3] - _TAIL_MM, 0.0, 0.0))
+    return keypoints
 
 
 BODY = Body(
@@ -269,13 +292,16 @@ BODY = Body(
     build_spec=build_spec,
     length_unit="mm",
     body_length=1.0,
+    # the recordings' 20 Hz: a wave takes 30 steps, and a muscle 1 to 2 to activate
     control_timestep_s=0.05,
     root_joints=("root_x", "root_y", "root_z", "root_yaw"),
     root_body="torso1_body",
     tracked_bodies=tuple(f"torso{i}_body" for i in range(1, 26)),
     end_effectors=("torso1_body", "torso25_body"),
     tracked_joints=_HINGES,
-    keypoints={f"cl{i}": Keypoint(f"torso{i}_body", (0.0, 0.0, 0.0)) for i in range(1, 26)},
+    keypoints=_keypoints(),
+    # The original's widths, its root angle doubled because it was halved. Its velocity term never
+    # paid; under pd it does, with errors of 0.6 to 3 rad/s
     tracking={
         "root_position": TrackingTerm(weight=1.0, sigma=0.1),
         "root_rotation": TrackingTerm(weight=1.0, sigma=1.047),
@@ -285,15 +311,19 @@ BODY = Body(
         "end_effectors": TrackingTerm(weight=1.0, sigma=0.3),
     },
     costs={},
+    # distance and angle in proportion to the widths as in the original's rodent (0.1 to 0.035 m,
+    # 120 degrees); half a wave late, the recorded worm is 1.4 rad from itself
     limits=TerminationLimits(
         root_distance=0.3,
         root_angle_deg=120.0,
-        joint_distance_rad=2.0,
+        joint_distance_rad=1.5,
         healthy_height=None,
     ),
     reference_frames=5,
     reference_stride=1,
-    pd=PDGains(frequency_hz=2.0, damping_ratio=1.0),
+    # score of the recording 0.59 at 8 Hz, 0.76 at 10 Hz, 0.70 at 12 Hz, where the worm, driven 20
+    # times a second, begins to shiver
+    pd=PDGains(frequency_hz=10.0, damping_ratio=1.0),
     camera=Camera(distance=1.3, azimuth_deg=120.0, elevation_deg=-48.0, target="torso13_body"),
     aliases={"x": "root_x", "y": "root_y", "z": "root_z", "yaw": "root_yaw"},
 )

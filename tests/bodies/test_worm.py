@@ -109,8 +109,9 @@ def test_dorsal_muscles_bend_to_one_side_and_ventral_ones_to_the_other(worm: bod
         bends[row] = data.qpos[4:]
     assert bends["dbw"].sum() < -5
     assert bends["vbw"].sum() > 5
-    # the missing one leaves half of the strength at the last joint
-    np.testing.assert_allclose(bends["dbw"][:-1], -bends["vbw"][:-1], atol=0.02)
+    # but at the last joint, where one is missing
+    np.testing.assert_allclose(bends["dbw"][:-1], -bends["vbw"][:-1], atol=0.06)
+    assert abs(bends["vbw"][-1]) < 0.95 * abs(bends["dbw"][-1])
 
 
 def test_each_segment_touches_only_the_floor_with_friction_along_and_across(
@@ -242,7 +243,6 @@ def _replay(model: mujoco.MjModel, motion: np.ndarray) -> tuple[np.ndarray, np.n
     for frame in _frames(model, motion):
         data.qfrc_applied[:] = _servo(model, data, frame)
         torques.append(data.qfrc_applied.copy())
-        # no actuator pulls, but a muscle's passive force
         mujoco.mj_step(model, data)
         path.append(data.qpos.copy())
     return np.array(path), np.array(torques)
