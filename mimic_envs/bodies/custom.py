@@ -9,7 +9,7 @@ import dataclasses
 import os
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import mujoco
 import numpy as np
@@ -26,7 +26,7 @@ from mimic_envs.bodies.body import (
 )
 from mimic_envs.messages import unknown
 
-Model = str | os.PathLike[str] | mujoco.MjSpec | Callable[[], mujoco.MjSpec]
+Model: TypeAlias = str | os.PathLike[str] | mujoco.MjSpec | Callable[[], mujoco.MjSpec]
 
 _CONTROL_S = 0.01  # the nearest multiple of the physics step to this, unless given
 
@@ -128,30 +128,27 @@ def describe(
         ValueError: See `register`.
         FileNotFoundError: No such file.
     """
-    build_spec = _builder(model, floor_height, 0.5 * (body_length or 0.4))
+    build_spec = builder(model, floor_height, body_length)
     compiled = _compile(build_spec, name)
-    _require_names(compiled, name)
-    root = _root_body(compiled, name, root_body)
+    given = given_names(
+        {
+            "root_body": root_body,
+            "tracked_bodies": tracked_bodies,
+            "end_effectors": end_effectors,
+            "tracked_joints": tracked_joints,
+            "keypoints": keypoints,
+        }
+    )
+    found = problems(compiled, given)
+    if found:
+        more = f" (and {len(found) - 1} more: see `mimic-envs bodies check`)" if found[1:] else ""
+        raise ValueError(f"body {name!r}: {found[0]}{more}")
+    root = root_body if root_body is not None else _default_root(compiled)
     root_joints = _joints_that_carry(compiled, root)
-    joints = [compiled.joint(j).name for j in range(compiled.njnt)]
     moved = _moved_bodies(compiled, root, root_joints)
     tracked = tuple(tracked_bodies) if tracked_bodies is not None else moved
     ends = tuple(end_effectors) if end_effectors is not None else _ends(compiled, moved)
-    followed = (
-        tuple(tracked_joints)
-        if tracked_joints is not None
-        else tuple(j for j in joints if j not in root_joints)
-    )
-    bodies_ = [compiled.body(b).name for b in range(compiled.nbody)]
-    for kind, given, valid in (
-        ("tracked body", tracked, bodies_),
-        ("end effector", ends, bodies_),
-        ("tracked joint", followed, [j for j in joints if j not in root_joints]),
-        ("keypoint's body", [k.body for k in (keypoints or {}).values()], bodies_),
-    ):
-        for part in given:
-            if part not in valid:
-                raise ValueError(unknown(f"{kind} of body {name!r}", part, valid))
+    followed = tuple(tracked_joints if tracked_joints is not None else _joints(compiled, root))
     length = _largest_distance(compiled, moved) if body_length is None else float(body_length)
     if not (np.isfinite(length) and length > 0):
         raise ValueError(f"body {name!r}: body_length must be positive, got {length}")
@@ -204,10 +201,23 @@ class _Builder:
         return spec
 
 
-def _builder(model: Model, floor_height: float | None, tile: float) -> _Builder:
+def builder(model: Model, floor_height: float | None, body_length: float | None) -> _Builder:
+    """A function that makes the model's spec, with a floor if one is wanted."""
     if isinstance(model, mujoco.MjSpec):
         model = model.copy()  # later edits of the caller's do not count
-    return _Builder(model, floor_height, tile)
+    return _Builder(model, floor_height, tile=0.5 * (body_length or 0.4))
+
+
+def given_names(options: Mapping[str, Any]) -> dict[str, list[str]]:
+    """For each kind of part the names among the options of `describe`."""
+    root, keypoints = options.get("root_body"), options.get("keypoints") or {}
+    return {
+        "root body": [] if root is None else [root],
+        "tracked body": list(options.get("tracked_bodies") or []),
+        "end effector": list(options.get("end_effectors") or []),
+        "tracked joint": list(options.get("tracked_joints") or []),
+        "keypoint's body": [keypoint.body for keypoint in keypoints.values()],
+    }
 
 
 def _compile(build_spec: Callable[[], mujoco.MjSpec], name: str) -> mujoco.MjModel:
@@ -217,43 +227,82 @@ def _compile(build_spec: Callable[[], mujoco.MjSpec], name: str) -> mujoco.MjMod
         raise ValueError(f"body {name!r}: MuJoCo cannot compile the model: {error}") from error
 
 
-def _require_names(model: mujoco.MjModel, name: str) -> None:
+def problems(model: mujoco.MjModel, given: Mapping[str, Sequence[str]]) -> list[str]:
+    """Everything that keeps a model from being an imitation environment, one sentence each.
+
+    Args:
+        model: The compiled model.
+        given: For each kind of part the names that were given.
+    """
+    found = _nameless(model)
+    if model.nu == 0:
+        found.append("the model has no actuators")
+    for i in np.flatnonzero(model.actuator_ctrlrange[:, 0] >= model.actuator_ctrlrange[:, 1]):
+        found.append(
+            f"actuator {model.actuator(i).name!r} has no control range (ctrlrange), to which "
+            "actions in [-1, 1] could map"
+        )
+    for j in np.flatnonzero(model.jnt_type == mujoco.mjtJoint.mjJNT_BALL):
+        found.append(f"joint {model.joint(j).name!r} is a ball joint; use three hinges instead")
+    if model.nbody < 2:
+        return [*found, "the model has no bodies"]
+    bodies = [model.body(b).name for b in range(1, model.nbody)]
+    joints = [model.joint(j).name for j in range(model.njnt)]
+    for kind, names in given.items():
+        valid = joints if kind == "tracked joint" else bodies
+        found += [unknown(kind, name, filter(None, valid)) for name in names if name not in valid]
+    root = (given.get("root body") or [_default_root(model)])[0]
+    if root in bodies:
+        found += _root_problems(model, root)
+        carrying = _joints_that_carry(model, root)
+        found += [
+            f"tracked joint {name!r} is a root joint"
+            for name in given.get("tracked joint", [])
+            if name in carrying
+        ]
+    return found
+
+
+def _nameless(model: mujoco.MjModel) -> list[str]:
+    found = []
     for kind, count, get in (
         ("joint", model.njnt, model.joint),
         ("actuator", model.nu, model.actuator),
     ):
         nameless = [i for i in range(count) if not get(i).name]
         if nameless:
-            raise ValueError(
-                f"body {name!r}: {len(nameless)} of {count} {kind}s have no name, "
-                f"the first is number {nameless[0]}"
+            found.append(
+                f"{len(nameless)} of {count} {kind}s have no name, the first is number "
+                f"{nameless[0]}"
             )
-    if model.nu == 0:
-        raise ValueError(f"body {name!r}: the model has no actuators")
-    flat = np.flatnonzero(model.actuator_ctrlrange[:, 0] >= model.actuator_ctrlrange[:, 1])
-    if flat.size:
-        raise ValueError(
-            f"body {name!r}: actuator {model.actuator(flat[0]).name!r} has no control range "
-            "(ctrlrange), to which actions in [-1, 1] could map"
-        )
-    ball = np.flatnonzero(model.jnt_type == mujoco.mjtJoint.mjJNT_BALL)
-    if ball.size:
-        raise ValueError(
-            f"body {name!r}: joint {model.joint(ball[0]).name!r} is a ball joint; "
-            "use three hinges instead"
-        )
+    return found
 
 
-def _root_body(model: mujoco.MjModel, name: str, given: str | None) -> str:
-    names = [model.body(b).name for b in range(1, model.nbody)]
-    if given is not None:
-        if given not in names:
-            raise ValueError(unknown(f"root body of body {name!r}", given, names))
-        return given
-    if model.nbody < 2:
-        raise ValueError(f"body {name!r}: the model has no bodies")
+def _root_problems(model: mujoco.MjModel, root: str) -> list[str]:
+    carrying = _joints_that_carry(model, root)
+    first = [model.joint(j).name for j in range(len(carrying))]
+    if list(carrying) != first:
+        return [
+            f"root body {root!r} is carried by the joints {carrying}, which must be the model's "
+            f"first, but those are {tuple(first)}: choose another root body"
+        ]
+    free = model.jnt_type == mujoco.mjtJoint.mjJNT_FREE
+    return [
+        f"joint {model.joint(j).name!r} is a second free joint: only the root may be free"
+        for j in np.flatnonzero(free)[1:]
+    ]
+
+
+def _default_root(model: mujoco.MjModel) -> str:
     free = np.flatnonzero(model.jnt_type == mujoco.mjtJoint.mjJNT_FREE)
     return model.body(int(model.jnt_bodyid[free[0]]) if free.size else 1).name
+
+
+def _joints(model: mujoco.MjModel, root: str) -> list[str]:
+    """All joints but the root's."""
+    carrying = _joints_that_carry(model, root)
+    names = [model.joint(j).name for j in range(model.njnt)]
+    return [name for name in names if name not in carrying]
 
 
 def _joints_that_carry(model: mujoco.MjModel, root: str) -> tuple[str, ...]:

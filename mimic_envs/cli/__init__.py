@@ -7,6 +7,7 @@ import sys
 
 from tyro.extras import SubcommandApp
 
+from mimic_envs.cli import bodies
 from mimic_envs.cli.console import fail
 from mimic_envs.cli.listing import list_
 from mimic_envs.cli.play import play
@@ -17,6 +18,10 @@ _APP = SubcommandApp()
 _APP.command(score)
 _APP.command(play)
 _APP.command(name="list")(list_)
+
+_BODIES = SubcommandApp()
+_BODIES.command(bodies.check)
+_APP.command(_BODIES, name="bodies", help="Models of users: check one before registering it.")
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -119,7 +119,7 @@ def test_wrapping_tendon_is_refused_by_name() -> None:
     xml = (
         ARM.replace(
             "<site site='belly'/><site site='insertion'/></spatial>\n    <spatial",
-            "<geom geom='bone'/><site site='belly'/><site site='insertion'/></spatial>\n    <spatial",
+            "<geom geom='bone'/><site site='belly'/><site site='insertion'/></spatial>\n<spatial",
         )
         .replace("<geom type", "<geom name='bone' type", 1)
         .replace("'capsule'", "'cylinder'", 1)
