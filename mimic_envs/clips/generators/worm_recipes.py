@@ -34,7 +34,7 @@ class Motion:
     omega_s: tuple[float, ...] = ()
     omega_rad: float = 0.0
     phase: float = 0.0
-    seconds: float = 5.0
+    seconds: float = 8.0
 
 
 def _crawl(
@@ -72,17 +72,17 @@ def _slalom(frequency: float, bias: float, phase: float = 0.0) -> Motion:
         name=f"slalom_{abs(bias):.2f}rad_{frequency:.2f}hz",
         label="turn",
         frequency_hz=((0.0, frequency),),
-        bias_rad=((1.5, bias), (3.5, -bias)),
+        bias_rad=((3.0, bias), (5.0, -bias)),
         phase=phase,
     )
 
 
 def _reversal(frequency: float, phase: float = 0.0) -> Motion:
-    """Forward, a stop, backward."""
+    """Forward, a stop, backward and faster."""
     return Motion(
         name=f"reversal_{frequency:.2f}hz",
         label="backward",
-        frequency_hz=((1.8, frequency), (2.6, -frequency)),
+        frequency_hz=((3.0, frequency), (3.8, -1.2 * frequency)),
         phase=phase,
     )
 
@@ -96,7 +96,6 @@ def _omega(frequency: float, bend: float, phase: float = 0.0) -> Motion:
         omega_s=(1.6,),
         omega_rad=bend,
         phase=phase,
-        seconds=6.0,
     )
 
 
