@@ -12,6 +12,7 @@ import pytest
 from mimic_envs import bodies, clips
 from mimic_envs.bodies import worm as module
 from mimic_envs.physics import native
+from mimic_envs.viz import render
 
 FPS = 20.0
 
@@ -198,6 +199,14 @@ def test_passive_fall_loses_energy(worm: bodies.Body, crawl: np.ndarray) -> None
     assert np.diff(energy).max() < 0.001 * 0.05 * weight
     assert energy[-1] < energy[0] - 0.9 * 0.05 * weight
     assert np.abs(data.qvel).max() < 0.01
+
+
+def test_the_camera_follows_the_middle_of_the_worm(worm: bodies.Body, crawl: np.ndarray) -> None:
+    data, view = mujoco.MjData(worm.model), render.camera(worm)
+    render.follow(worm, data, view, crawl[60])
+    middle = data.xpos[1:, :2].mean(axis=0)
+    assert np.linalg.norm(view.lookat[:2] - middle) < 0.1 * worm.body_length
+    assert np.linalg.norm(view.lookat[:2] - data.body(worm.root_body).xpos[:2]) > 0.4
 
 
 def test_random_actions_stay_finite(worm: bodies.Body) -> None:
