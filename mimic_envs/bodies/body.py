@@ -196,6 +196,7 @@ class Body:
 
 _BODIES: dict[str, str | Body] = {
     "fly": "mimic_envs.bodies.fly",
+    "mouse_arm": "mimic_envs.bodies.mouse_arm",
     "rodent": "mimic_envs.bodies.rodent",
     "worm": "mimic_envs.bodies.worm",
 }
