@@ -13,7 +13,7 @@ from mimic_envs import bodies
 from mimic_envs.clips import kinematics
 from mimic_envs.clips.clipset import ClipSet, open_hdf5
 
-PUBLISHED_FPS = {"fly": 300.0, "mouse_arm": 200.0, "rodent": 50.0}
+PUBLISHED_FPS = {"fly": 300.0, "mouse_arm": 200.0, "rodent": 50.0, "worm": 20.0}
 """Frame rate of the published recordings of each body, in Hz; the files do not say it."""
 
 _REQUIRED = ("qpos", "names_qpos")
