@@ -14,7 +14,13 @@ from mimic_envs.bodies.body import METRES
 from mimic_envs.clips import kinematics
 from mimic_envs.clips.clipset import ClipSet, open_hdf5
 
-PUBLISHED_FPS = {"fly": 300.0, "mouse_arm": 200.0, "rodent": 50.0, "stick_insect": 75.0}
+PUBLISHED_FPS = {
+    "fly": 300.0,
+    "mouse_arm": 200.0,
+    "rodent": 50.0,
+    "stick_insect": 75.0,
+    "worm": 20.0,
+}
 """Frame rate of the published recordings of each body, in Hz; the files do not say it."""
 
 PUBLISHED_LENGTH_UNIT = {"stick_insect": "m"}

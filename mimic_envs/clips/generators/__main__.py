@@ -47,10 +47,15 @@ def main(names: list[str]) -> None:
             clips.save(path)
             print(f"\n{body} {split}: {len(clips)} clips, {clips.duration_s:.1f} s, ", end="")
             print(f"{path.stat().st_size / 1e3:.0f} kB, sha256 {clips.content_hash[:12]}")
-            if clips.body.root_joints:
-                _print_reports(plausibility.reports(clips), _columns(clips.body))
-            else:
+            if not clips.body.root_joints:
                 _print_reports(muscle_plausibility.reports(clips), muscle_plausibility.COLUMNS)
+            elif _has_feet(clips.body):
+                _print_reports(plausibility.reports(clips), _columns(clips.body))
+
+
+def _has_feet(body: bodies.Body) -> bool:
+    """Whether the animal walks, so that footfalls say how good a motion is; crawlers do not."""
+    return len(body.root_joints) == 1
 
 
 def _columns(body: bodies.Body) -> tuple[Column, ...]:
