@@ -1,8 +1,12 @@
-"""Write the pages that are made from the code: `python docs/generate.py`."""
+"""Write the pages that are made from the code: `python docs/generate.py`.
+
+With `--pictures` also the pictures of the bodies.
+"""
 
 from __future__ import annotations
 
 import pathlib
+import sys
 from collections.abc import Iterable
 
 import numpy as np
@@ -38,6 +42,8 @@ def body_page(env_id: str, body: bodies.Body) -> str:
         f"# {env_id}",
         f"*{body.species}*. {body.source}.",
         "<!-- made by docs/generate.py, do not edit -->",
+        f"![{body.name}]({body.name}.png)",
+        _about(body),
         _sizes(body),
         "## Actions",
         f"`Box(-1, 1, ({model.nu},), float32)`, mapped linearly to each actuator's control range.",
@@ -61,6 +67,12 @@ def body_page(env_id: str, body: bodies.Body) -> str:
         _clips(body),
     ]
     return "\n\n".join(sections) + "\n"
+
+
+def _about(body: bodies.Body) -> str:
+    """What the body's module says of it, without the headline."""
+    module = sys.modules[body.build_spec.__module__]
+    return (module.__doc__ or "").split("\n", 1)[1].strip()
 
 
 def _sizes(body: bodies.Body) -> str:
@@ -211,7 +223,24 @@ def pages() -> dict[pathlib.Path, str]:
     }
 
 
+def draw_pictures() -> None:
+    """Each body in the middle of its first held-out clip."""
+    import matplotlib.pyplot as plt
+
+    from mimic_envs.viz.render import Renderer
+
+    for name in mimic_envs.ENV_IDS.values():
+        body = bodies.get(name)
+        renderer = Renderer(body, 480, 320)
+        clips = clips_.load("builtin/test", body)
+        picture = renderer.draw(clips.qpos[0, clips.lengths[0] // 2])
+        renderer.close()
+        plt.imsave(DOCS / "bodies" / f"{name}.png", picture)
+
+
 if __name__ == "__main__":
+    if "--pictures" in sys.argv[1:]:
+        draw_pictures()
     for path, text in pages().items():
         path.write_text(text)
         print(path.relative_to(DOCS.parent))
