@@ -46,3 +46,40 @@ def test_order_of_clips_and_seeds_does_not_matter() -> None:
     values = rng.random((3, 9))
     shuffled = rng.permutation(rng.permutation(values, axis=0), axis=1)
     assert statistics.iqm(shuffled) == pytest.approx(statistics.iqm(values), abs=1e-15)
+    assert statistics.iqm_interval(shuffled) == statistics.iqm_interval(values)
+    one = values[:1]
+    assert statistics.iqm_interval(one[:, ::-1]) == statistics.iqm_interval(one)
+
+
+def test_performance_profile_is_the_survival_function() -> None:
+    values = np.round(np.random.default_rng(0).beta(2, 3, size=(3, 20)), 2)  # with ties
+    thresholds = np.linspace(0, 1, 101)
+    ours = statistics.performance_profile(values, thresholds)
+    theirs = scipy.stats.ecdf(values.ravel()).sf.evaluate(thresholds)
+    np.testing.assert_allclose(ours, theirs, atol=1e-12)
+    low, high = statistics.profile_interval(values, thresholds)
+    assert (low <= ours + 1e-12).all()
+    assert (ours <= high + 1e-12).all()
+    assert (high - low).max() > 0.05
+
+
+def test_probability_of_improvement_is_mann_whitney() -> None:
+    rng = np.random.default_rng(0)
+    ours, theirs = np.round(rng.random((5, 8)), 1), np.round(rng.random((4, 8)), 1)
+    u = [scipy.stats.mannwhitneyu(ours[:, c], theirs[:, c]).statistic for c in range(8)]
+    assert statistics.probability_of_improvement(ours, theirs) == pytest.approx(np.mean(u) / 20)
+    back = statistics.probability_of_improvement(theirs, ours)
+    assert back == pytest.approx(1 - np.mean(u) / 20)
+    low, high = statistics.improvement_interval(ours, theirs)
+    assert low < np.mean(u) / 20 < high
+
+
+def test_improvement_of_single_runs() -> None:
+    ours = np.array([[0.9, 0.8, 0.7, 0.1]])
+    assert statistics.probability_of_improvement(ours, 0 * ours) == 1
+    assert statistics.improvement_interval(ours, 0 * ours) == (1, 1)
+    assert statistics.probability_of_improvement(ours, ours) == 0.5
+    low, high = statistics.improvement_interval(ours, np.full((1, 4), 0.5))
+    assert low < 0.75 < high
+    with pytest.raises(ValueError, match="one has 4 clips and the other 3"):
+        statistics.probability_of_improvement(ours, ours[:, :3])
