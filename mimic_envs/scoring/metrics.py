@@ -36,6 +36,7 @@ class Trajectory:
         actions: Actions that led to these states, (T, nu), within [-1, 1].
         diverged: Whether the simulation was invalid, (T,) bool.
         crossed: Whether a termination limit was crossed, (T,) bool.
+        failed_at: The first step whose action was not finite; None if there was none.
     """
 
     qpos: np.ndarray
@@ -43,6 +44,7 @@ class Trajectory:
     actions: np.ndarray
     diverged: np.ndarray
     crossed: np.ndarray
+    failed_at: int | None = None
 
 
 def caps(body: bodies.Body) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Protocol mimic-1: how a controller is scored.
+"""Protocol mimic-1: how a controller or a trained policy is scored.
 
 Every clip from frame 0, initial state = reference, actuators at rest, termination
 off, to the clip's last frame, on the `native` backend in float64. The first frame is
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -22,49 +22,54 @@ from mimic_envs.env import FunctionalEnv, State
 from mimic_envs.physics.native import NativePhysics
 from mimic_envs.scoring import metrics, results
 from mimic_envs.scoring.metrics import Trajectory
+from mimic_envs.scoring.policies import Policy
 
 PROTOCOL = "mimic-1"
 _CHUNK = 25
 """Control steps in one jitted call, between two updates of a progress bar."""
 
 Progress = Callable[[int, int], None]
+Actor = Controller | Policy
 
 
 def score(
     env: FunctionalEnv,
-    controller: Controller,
+    controller: Actor | Sequence[Actor],
     clips: ClipSet,
     clips_name: str,
     seeds: int = 1,
     progress: Progress = lambda done, total: None,
 ) -> results.Results:
-    """Score a controller on all clips of an environment.
+    """Score a controller, or policies of several training seeds, on all clips of an environment.
 
     Args:
         env: The environment, on the `native` backend.
-        controller: A controller made for it.
+        controller: A controller or policy made for it; or one for each seed.
         clips: The clips before resampling, for their hash.
         clips_name: What the report calls them.
-        seeds: Runs with different random keys; one is enough for a deterministic controller.
+        seeds: Runs of one controller with different random keys; one is enough for a
+            deterministic controller. Where several are given, each makes one run.
         progress: Called with control steps done and in total.
 
     Raises:
         ValueError: Another backend, or no seeds.
     """
-    if seeds < 1:
-        raise ValueError(f"seeds must be at least 1, got {seeds}")
+    actors = list(controller) if isinstance(controller, Sequence) else [controller] * seeds
+    if not actors or seeds < 1:
+        raise ValueError(f"seeds must be at least 1, got {min(seeds, len(actors))}")
     began, steps = time.perf_counter(), int(env.clips.lengths.max()) - 1
-    per_frame, per_clip = [], []
-    for seed in range(seeds):
-        advance = functools.partial(_report, progress, seed * steps, seeds * steps)
-        trajectories = rollout(env, controller, seed, advance)
+    per_frame, per_clip, runs = [], [], []
+    for seed, actor in enumerate(actors):
+        advance = functools.partial(_report, progress, seed * steps, len(actors) * steps)
+        trajectories = rollout(env, actor, seed, advance)
+        runs.append(trajectories)
         judged = [_judged(env, i, t) for i, t in enumerate(trajectories)]
         per_frame.append([frames for frames, _ in judged])
         per_clip.append([summary for _, summary in judged])
     return results.Results(
         protocol=PROTOCOL,
         body=env.body,
-        controller=controller.name,
+        controller=actors[0].name,
         clips=clips,
         clips_name=clips_name,
         control_fps=env.clips.fps,
@@ -74,6 +79,7 @@ def score(
             name: np.array([[clip[name] for clip in run] for run in per_clip])
             for name in per_clip[0][0]
         },
+        trajectories=runs,
         wall_time_s=time.perf_counter() - began,
     )
 
@@ -94,7 +100,7 @@ def _judged(
 
 def rollout(
     env: FunctionalEnv,
-    controller: Controller,
+    controller: Actor,
     seed: int = 0,
     progress: Callable[[int], None] = lambda done: None,
 ) -> list[Trajectory]:
@@ -102,7 +108,7 @@ def rollout(
 
     Args:
         env: The environment, on the `native` backend.
-        controller: A controller made for it.
+        controller: A controller or policy made for it.
         seed: Of the random keys that the controller gets.
         progress: Called with the control steps done.
 
@@ -113,13 +119,16 @@ def rollout(
         raise ValueError(f"scores are taken on backend 'native', got {env.physics.name!r}")
     count, steps = len(env.clips), int(env.clips.lengths.max()) - 1
     keys = jax.random.split(jax.random.key(seed), count)
-    state = _begin(env, keys)
+    state, memory = _begin(env, keys), _memory(controller, count)
+    actor = controller if isinstance(controller, Policy) else controller.act
     pieces = []
     for start in range(0, steps, _CHUNK):
-        state, piece = _advance(env, controller.act, controller.params, state, keys, start)
+        state, memory, piece = _advance(env, actor, controller.params, state, memory, keys, start)
         pieces.append(jax.tree.map(np.asarray, piece))
         progress(min(start + _CHUNK, steps))
-    words, actions, diverged, crossed = (np.concatenate(x) for x in zip(*pieces, strict=True))
+    words, actions, finite, diverged, crossed = (
+        np.concatenate(x) for x in zip(*pieces, strict=True)
+    )
     qpos, qvel = env.physics.positions_and_velocities(words)
     return [
         Trajectory(
@@ -128,6 +137,7 @@ def rollout(
             actions=actions[:n, i].astype(np.float64),
             diverged=diverged[:n, i],
             crossed=crossed[:n, i],
+            failed_at=None if finite[:n, i].all() else int(np.argmin(finite[:n, i])),
         )
         for i, n in enumerate(env.clips.lengths - 1)
     ]
@@ -139,19 +149,47 @@ def _begin(env: FunctionalEnv, keys: jax.Array) -> State:
     return jax.vmap(env.start)(keys, clips, jnp.zeros_like(clips))
 
 
+def _memory(controller: Actor, count: int) -> Any:
+    """What a policy remembers before the first step, for each environment."""
+    if not isinstance(controller, Policy):
+        return ()
+    return jax.tree.map(
+        lambda x: jnp.broadcast_to(jnp.asarray(x), (count, *np.shape(x))), controller.memory
+    )
+
+
+def _act(
+    actor: Any, params: Any, state: State, memory: Any, key: jax.Array
+) -> tuple[jax.Array, Any]:
+    """Action and memory of one environment, of a policy or of a controller's `act`."""
+    if isinstance(actor, Policy):
+        return actor.apply(params, state.obs, memory)
+    return actor(params, state, key), memory
+
+
 def _advance_chunk(
-    env: FunctionalEnv, act: Any, params: Any, state: State, keys: jax.Array, start: jax.Array
-) -> tuple[State, tuple[jax.Array, ...]]:
-    def step(state: State, number: jax.Array) -> tuple[State, tuple[jax.Array, ...]]:
+    env: FunctionalEnv,
+    actor: Any,
+    params: Any,
+    state: State,
+    memory: Any,
+    keys: jax.Array,
+    start: jax.Array,
+) -> tuple[State, Any, tuple[jax.Array, ...]]:
+    def step(carry: tuple[State, Any], number: jax.Array) -> tuple[tuple[State, Any], tuple]:
+        state, memory = carry
         own = jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, number)
-        actions = jax.vmap(act, in_axes=(None, 0, 0))(params, state, own)
+        act = functools.partial(_act, actor)
+        actions, memory = jax.vmap(act, in_axes=(None, 0, 0, 0))(params, state, memory, own)
+        finite = jnp.isfinite(actions).all(axis=-1)
         state = jax.vmap(env.step)(state, actions)
         limits = [x > 0 for name, x in state.metrics.items() if name.startswith("limit/")]
         crossed = jnp.stack([*limits, state.physics.diverged]).any(axis=0)
-        record = (state.physics.private, state.action, state.physics.diverged, crossed)
-        return state, record
+        record = (state.physics.private, state.action, finite, state.physics.diverged, crossed)
+        return (state, memory), record
 
-    return jax.lax.scan(step, state, start + jnp.arange(_CHUNK))
+    (state, memory), records = jax.lax.scan(step, (state, memory), start + jnp.arange(_CHUNK))
+    return state, memory, records
 
 
 _advance = jax.jit(_advance_chunk, static_argnums=1)

@@ -18,6 +18,7 @@ import numpy as np
 from mimic_envs import bodies
 from mimic_envs.clips import ClipSet
 from mimic_envs.scoring import statistics
+from mimic_envs.scoring.metrics import Trajectory
 
 SCHEMA_VERSION = 1
 
@@ -35,6 +36,7 @@ class Results:
         control_fps: Control steps per second.
         frames: Scored frames of each clip.
         per_frame: For each seed and clip the arrays of `metrics.frames`.
+        trajectories: For each seed and clip what the body did.
         metrics: Arrays (seeds, clips) by metric name.
         wall_time_s: How long it took.
     """
@@ -47,6 +49,7 @@ class Results:
     control_fps: float
     frames: tuple[int, ...]
     per_frame: list[list[dict[str, np.ndarray]]]
+    trajectories: list[list[Trajectory]]
     metrics: dict[str, np.ndarray]
     wall_time_s: float
 
@@ -63,11 +66,6 @@ class Results:
     def to_json(self) -> dict[str, Any]:
         """Everything but the per-frame arrays, as plain JSON types (NaN becomes null)."""
         seeds = len(self.per_frame)
-        aggregates = {
-            name: {"iqm": statistics.iqm(x), "mean": float(np.mean(x))}
-            for name, x in self.metrics.items()
-            if np.isfinite(x).all()
-        }
         record = {
             "schema_version": SCHEMA_VERSION,
             "protocol": self.protocol,
@@ -90,7 +88,7 @@ class Results:
             "control_fps": self.control_fps,
             "length_unit": self.body.length_unit,
             "body_length": self.body.body_length,
-            "aggregates": aggregates,
+            "aggregates": aggregates(self.metrics),
             "per_clip": {name: x.tolist() for name, x in self.metrics.items()},
             "versions": versions(),
             "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -108,6 +106,19 @@ class Results:
             file.write(text)
         os.chmod(partial, 0o644)
         os.replace(partial, path)
+
+
+def aggregates(metrics: dict[str, np.ndarray]) -> dict[str, dict[str, float]]:
+    """Interquartile mean and mean of every metric that is a number for all seeds and clips.
+
+    Args:
+        metrics: Arrays (seeds, clips) by name.
+    """
+    return {
+        name: {"iqm": statistics.iqm(x), "mean": float(np.mean(x))}
+        for name, x in metrics.items()
+        if np.isfinite(x).all()
+    }
 
 
 def versions() -> dict[str, str]:

@@ -1,0 +1,206 @@
+"""Trained policies: what they are to the scorer, and how one is read from a folder.
+
+A policy folder has `policy.json`, which declares an architecture, and either
+`weights.safetensors` or `model.onnx`. No code is read from it. To add an architecture, write
+a function from `Declared` to a `Policy` and add a line to `ARCHITECTURES`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import json
+import os
+import pathlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+from mimic_envs.env import FunctionalEnv
+from mimic_envs.messages import unknown
+from mimic_envs.scoring import safetensors, untrusted
+
+FORMAT = "mimic_envs.policy"
+FORMAT_VERSION = 1
+MEMORY_LIMIT = 1_000_000
+"""Most numbers that a policy may remember between two steps of one environment."""
+
+Observation = Mapping[str, jax.Array]
+"""Groups of the observation of one environment, `{"proprioception": (P,), "reference": (R,)}`."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Policy:
+    """A deterministic policy.
+
+    Attributes:
+        name: What it is called in results.
+        params: Arrays that `apply` takes first.
+        apply: A pure JAX function of one environment: `(params, observation, memory)` to
+            `(action, memory)`, the action (nu,). It is batched with `jax.vmap`.
+        memory: What it remembers before the first step, a pytree of arrays; nothing if empty.
+    """
+
+    name: str
+    params: Any
+    apply: Callable[[Any, Observation, Any], tuple[jax.Array, Any]]
+    memory: Any = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Declared:
+    """What an architecture gets to build a policy from.
+
+    Attributes:
+        folder: The policy's folder.
+        name: For results.
+        options: Its options, JSON.
+        widths: Numbers in each group of the observation, in their order.
+        actions: Numbers in an action.
+    """
+
+    folder: pathlib.Path
+    name: str
+    options: dict[str, Any]
+    widths: dict[str, int]
+    actions: int
+
+    def tensors(self) -> dict[str, np.ndarray]:
+        """The weights, all finite.
+
+        Raises:
+            ValueError: They cannot be read, or are not numbers.
+        """
+        path = self.folder / "weights.safetensors"
+        if not path.is_file():
+            raise ValueError(f"{self.folder}: weights.safetensors is missing")
+        tensors = safetensors.read(path)
+        for name, x in tensors.items():
+            if not np.isfinite(x).all():
+                raise ValueError(f"{path.name}: {name} has entries that are not finite")
+        return tensors
+
+
+ARCHITECTURES: dict[str, tuple[str, str]] = {
+    "mlp": ("mimic_envs.scoring.mlp", "mlp"),
+    "onnx": ("mimic_envs.scoring.onnx_policy", "onnx"),
+}
+"""Module and function of each architecture."""
+
+
+def load(folder: str | os.PathLike[str], env: FunctionalEnv, name: str = "policy") -> Policy:
+    """The policy in a folder, for an environment.
+
+    Raises:
+        ValueError: The folder is no policy, or one for another body or other observations.
+        RuntimeError: The architecture needs a package that is not installed.
+    """
+    folder = pathlib.Path(folder)
+    path = folder / "policy.json"
+    if not path.is_file():
+        raise ValueError(f"{folder}: no policy.json, so no policy")
+    record = untrusted.read_json(path)
+    problems = check(record, env)
+    if problems:
+        raise ValueError(f"{path}: " + "; ".join(problems))
+    module, function = ARCHITECTURES[record["architecture"]]
+    declared = Declared(folder, name, record["options"], widths(env), env.action_size)
+    return getattr(importlib.import_module(module), function)(declared)
+
+
+def folders(folder: str | os.PathLike[str]) -> list[pathlib.Path]:
+    """Policies of one training run each: the folder itself, or its subfolders 0, 1, ...
+
+    Raises:
+        ValueError: There are none, or the numbers do not begin at 0 or have gaps.
+    """
+    folder = pathlib.Path(folder)
+    if (folder / "policy.json").is_file():
+        return [folder]
+    if not folder.is_dir():
+        raise ValueError(f"{folder}: no such folder")
+    found = sorted(int(p.name) for p in folder.iterdir() if p.is_dir() and p.name.isdigit())
+    if not found or found != list(range(len(found))):
+        raise ValueError(
+            f"{folder}: expected policy.json, or a folder for each training seed: 0, 1, ..."
+        )
+    return [folder / str(i) for i in found]
+
+
+def widths(env: FunctionalEnv) -> dict[str, int]:
+    """Numbers in each group of the observation, in their order."""
+    result: dict[str, int] = {}
+    for name, (where, _, _) in env.observation_layout().items():
+        group = name.split("/")[0]
+        result[group] = result.get(group, 0) + where.stop - where.start
+    return result
+
+
+def layout(env: FunctionalEnv) -> dict[str, list[int]]:
+    """Shape of each entry of the observation, as `policy.json` has it."""
+    return {name: list(shape) for name, (_, shape, _) in env.observation_layout().items()}
+
+
+def check(record: Any, env: FunctionalEnv) -> list[str]:
+    """What is wrong with the content of a `policy.json`, all of it."""
+    wanted = {"format", "version", "body", "architecture", "options", "observation", "actions"}
+    if not isinstance(record, dict) or set(record) != wanted:
+        return [f"expected an object with exactly {', '.join(sorted(wanted))}"]
+    problems = []
+    if (record["format"], record["version"]) != (FORMAT, FORMAT_VERSION):
+        problems.append(f"format must be {FORMAT!r}, version {FORMAT_VERSION}")
+    if record["body"] != env.body.name:
+        problems.append(f"is for body {record['body']!r}, not {env.body.name!r}")
+    if record["architecture"] not in ARCHITECTURES:
+        problems.append(unknown("architecture", record["architecture"], ARCHITECTURES))
+    if not isinstance(record["options"], dict):
+        problems.append("options must be an object")
+    expected = layout(env)
+    if record["observation"] != expected:
+        given = record["observation"] if isinstance(record["observation"], dict) else {}
+        different = [k for k in {**expected, **given} if given.get(k) != expected.get(k)] or [
+            "their order"
+        ]
+        problems.append(f"observes something else than the environment gives: {different[0]}")
+    elif list(record["observation"]) != list(expected):
+        problems.append("observation: its entries are in another order than the environment's")
+    if record["actions"] != env.action_size:
+        problems.append(f"has {record['actions']} actions, the body {env.action_size}")
+    return problems
+
+
+def declare(
+    folder: str | os.PathLike[str],
+    env: FunctionalEnv,
+    architecture: str,
+    options: dict[str, Any],
+    tensors: Mapping[str, np.ndarray] | None = None,
+) -> pathlib.Path:
+    """Write a policy folder.
+
+    Args:
+        folder: Made if it is not there.
+        env: The environment that the policy was trained in.
+        architecture: A name in `ARCHITECTURES`.
+        options: Of the architecture.
+        tensors: Its weights; not for `onnx`, whose graph you put beside `policy.json`.
+    """
+    if architecture not in ARCHITECTURES:
+        raise ValueError(unknown("architecture", architecture, ARCHITECTURES))
+    folder = pathlib.Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    record = {
+        "format": FORMAT,
+        "version": FORMAT_VERSION,
+        "body": env.body.name,
+        "architecture": architecture,
+        "options": options,
+        "observation": layout(env),
+        "actions": env.action_size,
+    }
+    (folder / "policy.json").write_text(json.dumps(record, indent=1) + "\n")
+    if tensors is not None:
+        safetensors.write(folder / "weights.safetensors", tensors)
+    return folder
