@@ -5,13 +5,20 @@ from __future__ import annotations
 import json
 import os
 import stat
+import sys
+import time
 import zipfile
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mimic_envs.scoring import safetensors, untrusted
+import mimic_envs
+from mimic_envs import scoring
+from mimic_envs.scoring import onnx_policy, policies, safetensors, untrusted
 from mimic_envs.scoring.onnx_policy import OPERATORS, check_graph
+from mimic_envs.scoring.policies import Policy
 
 
 def refused(function, *arguments) -> str:
@@ -264,3 +271,98 @@ class TestOnnx:
         assert check_graph(self.model(more=more)) == ["imports operators of domain b'com.evil'"]
         assert check_graph(b"") == ["has 0 graphs, expected one"]
         assert "not an ONNX file" in check_graph(b"\x80\x04\x95garbage")[0]
+
+
+class TestOnnxRunner:
+    """With a stand-in for onnxruntime's session."""
+
+    class Session:
+        def __init__(self, slow_from: int) -> None:
+            self.calls, self.slow_from = 0, slow_from
+
+        def run(self, names, feeds):
+            self.calls += 1
+            if self.calls > self.slow_from:
+                time.sleep(0.2)
+            count = len(feeds["proprioception"])
+            assert feeds["reference"].shape[0] == feeds["memory"].shape[0] == count
+            after = feeds["memory"] + 1
+            return [np.repeat(after / 1024, 95, axis=1), after]
+
+    def rollout(self, slow_from: int, monkeypatch):
+        monkeypatch.setattr(onnx_policy, "STEP_LIMIT_S", 0.1)
+        env = mimic_envs.make("worm", clips="builtin/tiny", terminate=False)
+        runner = onnx_policy._Runner(self.Session(slow_from), 95, 1)
+        policy = Policy("onnx", (), runner.apply, jnp.zeros(1))
+        return scoring.rollout(env, policy)
+
+    def test_it_acts_and_remembers(self, monkeypatch) -> None:
+        for trajectory in self.rollout(10**6, monkeypatch):
+            expected = np.arange(1, len(trajectory.actions) + 1) / 1024
+            np.testing.assert_array_equal(trajectory.actions[:, 7], expected)
+            assert trajectory.failed_at is None
+
+    def test_a_stall_ends_it(self, monkeypatch) -> None:
+        for trajectory in self.rollout(30, monkeypatch):
+            assert trajectory.failed_at == 30
+            assert trajectory.diverged[30:].all()
+            assert not trajectory.diverged[:30].any()
+
+
+def test_onnx_graph_is_run(tmp_path) -> None:
+    """A real graph, action = tanh(W proprioception), written here byte by byte."""
+    pytest.importorskip("onnxruntime")
+    env = mimic_envs.make("worm", clips="builtin/tiny", terminate=False)
+    widths = policies.widths(env)
+    weight = np.random.default_rng(0).normal(size=(widths["proprioception"], 95)) * 0.01
+    policies.declare(tmp_path, env, "onnx", {})
+    (tmp_path / "model.onnx").write_bytes(tanh_graph(weight.astype("<f4"), widths))
+    policy = policies.load(tmp_path, env)
+    obs = env.reset(jax.random.key(0), 0, 0).obs
+    action, _ = jax.jit(policy.apply)((), obs, ())
+    expected = np.tanh(np.asarray(obs["proprioception"], np.float64) @ weight)
+    np.testing.assert_allclose(action, expected, atol=1e-5)
+
+
+def test_without_onnxruntime_it_says_what_to_install(tmp_path, monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    env = mimic_envs.make("worm", clips="builtin/tiny", terminate=False)
+    policies.declare(tmp_path, env, "onnx", {})
+    (tmp_path / "model.onnx").write_bytes(tanh_graph(np.zeros((2, 95), "<f4"), {}))
+    with pytest.raises(RuntimeError, match=r"pip install 'mimic_envs\[onnx\]'"):
+        policies.load(tmp_path, env)
+
+
+def tanh_graph(weight: np.ndarray, widths: dict[str, int]) -> bytes:
+    """An ONNX model; numbers of fields are those of onnx.proto3."""
+
+    def tag(number: int, wire: int) -> bytes:
+        return varint(number << 3 | wire)
+
+    def varint(n: int) -> bytes:
+        out = b""
+        while n > 127:
+            out, n = out + bytes([n & 127 | 128]), n >> 7
+        return out + bytes([n])
+
+    def text(number: int, content: str | bytes) -> bytes:
+        data = content.encode() if isinstance(content, str) else content
+        return tag(number, 2) + varint(len(data)) + data
+
+    def number(field: int, n: int) -> bytes:
+        return tag(field, 0) + varint(n)
+
+    def value(name: str, width: int) -> bytes:
+        shape = text(1, text(2, "N")) + text(1, number(1, width))
+        return text(1, name) + text(2, text(1, number(1, 1) + text(2, shape)))
+
+    tensor = b"".join(number(1, n) for n in weight.shape) + number(2, 1)
+    tensor += text(8, "W") + text(9, weight.tobytes())
+    nodes = [
+        text(1, "proprioception") + text(1, "W") + text(2, "h") + text(4, "MatMul"),
+        text(1, "h") + text(2, "action") + text(4, "Tanh"),
+    ]
+    graph = b"".join(text(1, n) for n in nodes) + text(2, "g") + text(5, tensor)
+    graph += b"".join(text(11, value(name, width)) for name, width in widths.items())
+    graph += text(12, value("action", weight.shape[1]))
+    return number(1, 8) + text(7, graph) + text(8, text(1, "") + number(2, 17))

@@ -1,0 +1,1 @@
+"""The leaderboard: submissions, their verification, and the pages made of them."""

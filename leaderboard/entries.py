@@ -1,0 +1,54 @@
+"""`python -m leaderboard.entries`: the entries that this project hands in itself.
+
+The controllers `zero`, `random` and `pd` of every body; those that are there already are left
+alone. One run each: `random` is a floor, and a second run of it moves no score by 0.005.
+"""
+
+from __future__ import annotations
+
+import pathlib
+import sys
+
+import tyro
+
+from leaderboard.verify import SUBMISSIONS
+from mimic_envs import bodies
+from mimic_envs.scoring import frozen, submissions
+
+SUMMARIES = {
+    "zero": "The middle of every actuator's control range, always: what doing nothing scores.",
+    "random": "Independent uniform actions at every step: what doing anything scores.",
+    "pd": "Proportional-derivative control of joint angles towards the reference through moment "
+    "arms and muscle models; knows the body's equations; keeps no balance.",
+}
+"""What the entries are, by controller."""
+
+
+def make(out: pathlib.Path = SUBMISSIONS, protocol: str = "mimic-1") -> None:
+    """Make the entries that are missing.
+
+    Args:
+        out: Folder of submissions.
+        protocol: Name of the protocol.
+    """
+    for body in frozen.get(protocol).env_ids:
+        for controller, summary in SUMMARIES.items():
+            if any((out / protocol / body).glob(f"*-{controller}")):
+                continue
+            print(f"{bodies.get(body).name} {controller} ...", file=sys.stderr, flush=True)
+            made = submissions.new(
+                root=out,
+                body=body,
+                name=controller,
+                authors=["mimic_envs"],
+                controller=controller,
+                protocol=protocol,
+                agree=True,
+                summary=summary,
+            )
+            for problem in submissions.problems(made.folder):
+                raise ValueError(f"{made.folder}: {problem}")
+
+
+if __name__ == "__main__":
+    tyro.cli(make, prog="python -m leaderboard.entries")

@@ -1,0 +1,146 @@
+"""A new submission: scored, recorded, with its record and a README to fill in."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import pathlib
+import re
+import shutil
+from collections.abc import Callable, Sequence
+
+from mimic_envs import clips as clips_
+from mimic_envs import controllers, scoring
+from mimic_envs import env as env_
+from mimic_envs.scoring import frozen, policies, results
+from mimic_envs.scoring.recording import Rollouts, save_scores
+from mimic_envs.scoring.submissions.submission import SCHEMA_VERSION, Submission
+
+
+def new(
+    root: pathlib.Path,
+    body: str,
+    name: str,
+    authors: Sequence[str],
+    controller: str = "",
+    policy: pathlib.Path | None = None,
+    trained_on: Sequence[str] = (),
+    protocol: str = "mimic-1",
+    track: str = "builtin",
+    seeds: int = 1,
+    agree: bool = False,
+    summary: str = "",
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Submission:
+    """Score a controller or a policy and write a submission of it.
+
+    Args:
+        root: Folder of submissions; the new one is `<protocol>/<body>/<date>-<name>` in it.
+        body: Name of the body.
+        name: What the leaderboard calls it.
+        authors: Who made it.
+        controller: Name of a controller of this package; or
+        policy: folder of a trained policy, or with one for each training seed in 0, 1, ...
+        trained_on: Clip sets (names or files) that the policy was trained on.
+        protocol: Name of the protocol.
+        track: Its track.
+        seeds: Runs of a controller.
+        agree: Whether the authors agree with the rules, see the leaderboard's README.
+        summary: What it is, in a sentence or two.
+        progress: Called with control steps done and in total.
+
+    Raises:
+        ValueError: Both or neither of controller and policy, or the folder exists.
+    """
+    if bool(controller) == (policy is not None):
+        raise ValueError("give either a controller or the folder of a policy")
+    rules = frozen.get(protocol)
+    source = frozen.load_clips(rules, track, body)
+    slug = f"{datetime.datetime.now(datetime.UTC):%Y%m%d}-{slugify(name)}"
+    folder = root / protocol / body / slug
+    if folder.exists():
+        raise ValueError(f"{folder} exists already: choose another name or remove it")
+    env = env_.make(body, source, terminate=False)
+    actors: list[scoring.Actor]
+    if policy is None:
+        actors = [controllers.make(controller, env)] * seeds
+        weights: list[pathlib.Path] = []
+    else:
+        weights = policies.folders(policy)
+        actors = [policies.load(one, env, name) for one in weights]
+    hashes = [clips_.load(clips, body).content_hash for clips in trained_on]
+    scored = scoring.score(env, actors, source, rules.clips(track, body).name, progress=progress)
+    (folder / "rollouts").mkdir(parents=True)
+    scored.save(folder / "results.json")
+    save_scores(folder / "results.npz", scored)
+    Rollouts.of(env, scored).save(folder / "rollouts" / "rollouts.npz")
+    for i, one in enumerate(weights):
+        target = folder / "policy" / (str(i) if len(weights) > 1 else "")
+        target.mkdir(parents=True)
+        for file in ("policy.json", "weights.safetensors", "model.onnx"):
+            if (one / file).is_file():
+                shutil.copyfile(one / file, target / file)
+    record = {
+        "schema_version": SCHEMA_VERSION,
+        "protocol": protocol,
+        "track": track,
+        "body": body,
+        "slug": slug,
+        "name": name,
+        "summary": summary,
+        "authors": list(authors),
+        "licence": "CC0-1.0",
+        "url": "",
+        "kind": "controller" if policy is None else "generalist",
+        "controller": controller,
+        "seeds": len(actors),
+        "clips_sha256": source.content_hash,
+        "trained_on": hashes,
+        "training": {
+            "environment_steps": 0,
+            "wall_clock_h": 0,
+            "hardware": "",
+            "parameters": _parameters(weights),
+            "backend": "",
+            "code": "",
+            "command": "",
+        },
+        "versions": results.versions(),
+        "files": Submission(folder, {}).hashes(),
+        "agreement": agree,
+    }
+    (folder / "submission.json").write_text(json.dumps(record, indent=1) + "\n")
+    (folder / "README.md").write_text(_readme(record, scored.score))
+    return Submission(folder, record)
+
+
+def slugify(name: str) -> str:
+    """A name as part of a folder's name: lower case letters, digits and hyphens."""
+    slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40].strip("-")
+    if not slug:
+        raise ValueError(f"name {name!r} has neither letters nor digits")
+    return slug
+
+
+def _parameters(weights: Sequence[pathlib.Path]) -> int:
+    """Numbers in the weights of one training seed; 0 where they are in a graph."""
+    from mimic_envs.scoring import safetensors
+
+    paths = [folder / "weights.safetensors" for folder in weights[:1]]
+    return sum(x.size for p in paths if p.is_file() for x in safetensors.read(p).values())
+
+
+def _readme(record: dict, score: float) -> str:
+    what = f"--controller {record['controller']}" if record["controller"] else "--policy policy"
+    env_id = frozen.get(record["protocol"]).env_ids[record["body"]]
+    clips = frozen.get(record["protocol"]).clips(record["track"], record["body"]).name
+    return f"""# {record["name"]} ({record["body"]})
+
+{record["summary"] or "What it is, in a paragraph."}
+
+Score {score:.4f} by protocol {record["protocol"]}. To repeat it, from this folder:
+
+```bash
+mimic-envs score {env_id} {what} --clips {clips} --seeds {record["seeds"]}
+```
+"""

@@ -1,0 +1,220 @@
+"""Everything that is wrong with a submission and can be seen without running it."""
+
+from __future__ import annotations
+
+import pathlib
+import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import numpy as np
+
+from mimic_envs import controllers
+from mimic_envs import env as env_
+from mimic_envs.env import FunctionalEnv
+from mimic_envs.messages import unknown
+from mimic_envs.scoring import frozen, policies, results, statistics, untrusted
+from mimic_envs.scoring.recording import Rollouts, load_scores
+from mimic_envs.scoring.submissions import schema
+from mimic_envs.scoring.submissions.submission import SCHEMA, Submission
+
+ARITHMETIC_TOLERANCE = 1e-9
+"""How much aggregates may differ from those of the arrays: by the order of a sum, no more."""
+_FILES = re.compile(
+    r"submission\.json|README\.md|results\.json|results\.npz|rollouts/rollouts\.npz|video\.mp4|"
+    r"policy/([0-9]+/)?(policy\.json|weights\.safetensors|model\.onnx)"
+)
+
+
+def problems(folder: pathlib.Path) -> list[str]:
+    """All problems of a submission, in plain words; none if it can be handed in.
+
+    Nothing of it is run.
+
+    Args:
+        folder: `.../<protocol>/<body>/<date>-<name>`.
+    """
+    folder = pathlib.Path(folder)
+    if not folder.is_dir():
+        return [f"{folder}: no such folder"]
+    found = untrusted.check_folder(folder)
+    if found:  # do not open anything
+        return found
+    try:
+        submission = Submission.load(folder)
+    except ValueError as error:
+        return [str(error)]
+    found = [f"submission.json: {x}" for x in schema.violations(submission.record, SCHEMA)]
+    if found:
+        return found + list(_said(_files, submission))
+    return [
+        *_said(_place, submission),
+        *_said(_files, submission),
+        *_said(_declared, submission),
+        *_said(_content, submission),
+    ]
+
+
+def _said(check: Callable[[Submission], Iterable[str]], submission: Submission) -> Iterator[str]:
+    """What a check says, an exception included."""
+    try:
+        yield from check(submission)
+    except (ValueError, RuntimeError, OSError) as error:
+        yield str(error)
+
+
+def _place(submission: Submission) -> Iterator[str]:
+    folder, record = submission.folder.resolve(), submission.record
+    place = folder.parts[-3:]
+    expected = (record["protocol"], record["body"], record["slug"])
+    if place != expected:
+        yield f"lies in {'/'.join(place)}, but says that it belongs in {'/'.join(expected)}"
+    name = record["slug"].split("-", 1)[1]
+    for other in sorted(folder.parent.iterdir()):
+        if other.name != folder.name and other.name.split("-", 1)[-1] == name:
+            yield f"slug {name!r} is taken by {other.name}: choose another name"
+    if not (folder / "README.md").is_file():
+        yield "README.md is missing"
+
+
+def _files(submission: Submission) -> Iterator[str]:
+    present = submission.hashes()
+    for name in present:
+        if not _FILES.fullmatch(name):
+            yield f"{name} is not part of the format"
+    listed = submission.record.get("files")
+    if not isinstance(listed, dict):
+        return
+    for name in sorted({*listed, *present}):
+        if name not in present:
+            yield f"{name} is listed but missing"
+        elif name not in listed:
+            yield f"{name} is not in the list of files"
+        elif listed[name] != present[name]:
+            yield f"{name} has changed: its SHA-256 is not the listed one"
+    for path in (submission.results, submission.scores, submission.rollouts):
+        name = path.relative_to(submission.folder).as_posix()
+        if name not in present and name not in listed:
+            yield f"{name} is missing"
+
+
+def _declared(submission: Submission) -> Iterator[str]:
+    """The record against the protocol."""
+    record = submission.record
+    protocol = frozen.get(record["protocol"])
+    clips = protocol.clips(record["track"], record["body"])
+    if record["clips_sha256"] != clips.sha256:
+        yield f"was scored on other clips than {clips.name!r} of protocol {protocol.name}"
+    forbidden = protocol.forbidden()
+    for digest in record["trained_on"]:
+        if digest in forbidden and record["kind"] != "expert":
+            yield f"was trained on {forbidden[digest]}"
+    if record["kind"] == "controller":
+        if record["controller"] not in controllers.names():
+            yield unknown("controller", record["controller"], controllers.names())
+        if record["trained_on"]:
+            yield "a controller of this package is not trained, but trained_on is not empty"
+    else:
+        yield from _training(record)
+    if record["kind"] == "generalist" and not submission.policy.is_dir():
+        yield "policy/ is missing: a generalist hands in its policy"
+
+
+def _training(record: dict[str, Any]) -> Iterator[str]:
+    if record["controller"]:
+        yield f"controller must be empty for kind {record['kind']!r}"
+    if not record["trained_on"]:
+        yield "trained_on is empty: list the SHA-256 of every clip set or clip of the training"
+    for name in ("environment_steps", "parameters", "hardware", "code"):
+        if not record["training"][name]:
+            yield f"training.{name} is not filled in"
+
+
+def _content(submission: Submission) -> Iterator[str]:
+    """Arrays, aggregates, rollouts and policy."""
+    record = submission.record
+    protocol = frozen.get(record["protocol"])
+    names = protocol.clips(record["track"], record["body"]).clips
+    yield from _said(_aggregates, submission)
+    env = make_env(submission)
+    seeds = {}
+    try:
+        metrics, clips = load_scores(submission.scores)
+        seeds["results.npz"] = len(metrics["score"])
+        if clips != names:
+            yield "results.npz: its clips are not those of the protocol in their order"
+    except (ValueError, OSError):
+        pass  # said by `_aggregates`
+    try:
+        rollouts = Rollouts.load(submission.rollouts)
+        seeds["rollouts.npz"] = len(rollouts.actions)
+        yield from (f"rollouts.npz: {x}" for x in rollouts.problems(env))
+    except (ValueError, OSError) as error:
+        yield str(error)
+    if submission.policy.is_dir():
+        folders = policies.folders(submission.policy)
+        seeds["policy/"] = len(folders)
+        for folder in folders:
+            yield from _policy(folder, env)
+    for where, count in seeds.items():
+        if count != record["seeds"]:
+            yield f"{where} has {count} seeds, submission.json says {record['seeds']}"
+
+
+def make_env(submission: Submission) -> FunctionalEnv:
+    """The environment of a submission's clips, for scoring."""
+    record = submission.record
+    protocol = frozen.get(record["protocol"])
+    clips = frozen.load_clips(protocol, record["track"], record["body"])
+    return env_.make(record["body"], clips, terminate=False)
+
+
+def _policy(folder: pathlib.Path, env: FunctionalEnv) -> Iterator[str]:
+    """Weights are read here; an ONNX graph is loaded only where it is run."""
+    record = untrusted.read_json(folder / "policy.json")
+    found = policies.check(record, env)
+    yield from (f"{folder.name}/policy.json: {x}" for x in found)
+    if not found and record["architecture"] != "onnx":
+        policies.load(folder, env)
+
+
+def _aggregates(submission: Submission) -> Iterator[str]:
+    """`results.json` against the arrays."""
+    metrics, _ = load_scores(submission.scores)
+    said = untrusted.read_json(submission.results)
+    if not isinstance(said, dict):
+        yield "results.json: not a JSON object"
+        return
+    low, high = statistics.iqm_interval(metrics["score"])
+    expected = {
+        "score": statistics.iqm(metrics["score"]),
+        "score_ci95": [low, high],
+        "aggregates": results.aggregates(metrics),
+        "per_clip": {name: x.tolist() for name, x in metrics.items()},
+        "protocol": submission.record["protocol"],
+        "body": submission.record["body"],
+        "seeds": len(metrics["score"]),
+    }
+    for name, value in expected.items():
+        if not _same(said.get(name), value):
+            yield f"results.json: {name} is not what the arrays in results.npz say"
+    clips = said.get("clips")
+    if not isinstance(clips, dict) or clips.get("sha256") != submission.record["clips_sha256"]:
+        yield "results.json: names other clips than submission.json"
+
+
+def _same(a: Any, b: Any) -> bool:
+    """Whether two JSON values agree but for the rounding of sums; null stands for NaN."""
+    if isinstance(b, dict):
+        return isinstance(a, dict) and set(a) == set(b) and all(_same(a[k], b[k]) for k in b)
+    if isinstance(b, list):
+        if not isinstance(a, list) or len(a) != len(b):
+            return False
+        return all(_same(x, y) for x, y in zip(a, b, strict=True))
+    if isinstance(b, float):
+        if np.isnan(b):
+            return a is None
+        if type(a) not in (int, float):
+            return False
+        return bool(np.isclose(a, b, rtol=ARITHMETIC_TOLERANCE, atol=ARITHMETIC_TOLERANCE))
+    return type(a) is type(b) and a == b

@@ -1,0 +1,54 @@
+"""Submissions to the practice track of the worm, which is scored in a second."""
+
+from __future__ import annotations
+
+import itertools
+import pathlib
+
+import numpy as np
+import pytest
+
+import mimic_envs
+from mimic_envs.env import FunctionalEnv
+from mimic_envs.scoring import policies, submissions
+
+
+@pytest.fixture(scope="session")
+def env() -> FunctionalEnv:
+    return mimic_envs.make("worm", clips="builtin/tiny", terminate=False)
+
+
+def mlp(folder: pathlib.Path, env: FunctionalEnv, scale: float = 1.0) -> pathlib.Path:
+    """A policy with random weights."""
+    rng = np.random.default_rng(0)
+    sizes = [sum(policies.widths(env).values()), 16, env.action_size]
+    tensors = {"mean": np.zeros(sizes[0]), "std": np.ones(sizes[0])}
+    for i, (a, b) in enumerate(itertools.pairwise(sizes)):
+        tensors[f"layer_{i}/weight"] = scale * rng.normal(size=(a, b)) / np.sqrt(a)
+        tensors[f"layer_{i}/bias"] = 0.1 * rng.normal(size=b)
+    options = {"hidden": [16], "activation": "elu", "squash": False, "clip": 10}
+    tensors = {k: x.astype(np.float32) for k, x in tensors.items()}
+    return policies.declare(folder, env, "mlp", options, tensors)
+
+
+@pytest.fixture(scope="session")
+def root(tmp_path_factory: pytest.TempPathFactory, env: FunctionalEnv) -> pathlib.Path:
+    """A folder with two good submissions, `pd` and `network`; do not write into it."""
+    root = tmp_path_factory.mktemp("good")
+    common = {"root": root, "body": "worm", "authors": ["A. Author"], "track": "practice"}
+    common |= {"agree": True, "summary": "For the tests."}
+    submissions.new(name="pd", controller="pd", **common)
+    folder = mlp(root / "weights", env)
+    submissions.new(name="Network", policy=folder, trained_on=["builtin/train"], **common)
+    (path,) = (root / "mimic-1" / "worm").glob("*-network")
+    fill_in(path)
+    return root / "mimic-1" / "worm"
+
+
+def fill_in(path: pathlib.Path) -> None:
+    """What an author of a trained policy has to say about its training."""
+    import json
+
+    record = json.loads((path / "submission.json").read_text())
+    record["training"] |= {"environment_steps": 1000, "hardware": "a laptop", "code": "none"}
+    (path / "submission.json").write_text(json.dumps(record))
