@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 BOOTSTRAP_DRAWS = 10_000
@@ -39,10 +41,38 @@ def iqm_interval(
     Returns:
         Lower and upper end.
     """
+    return percentiles(iqm_samples(values, draws, seed), level)
+
+
+def iqm_samples(
+    values: np.ndarray, draws: int = BOOTSTRAP_DRAWS, seed: int | Sequence[int] = 0
+) -> np.ndarray:
+    """Interquartile means of bootstrap samples, (draws,), resampled as in `iqm_interval`.
+
+    Args:
+        values: Scores, shape (seeds, clips).
+        draws: Bootstrap samples.
+        seed: Of the resampling.
+    """
     samples = _resampled(_ordered(values), draws, np.random.default_rng(seed)).reshape(draws, -1)
     samples = np.sort(samples, axis=1)
     cut = int(0.25 * samples.shape[1])
-    return _percentiles(samples[:, cut : samples.shape[1] - cut].mean(axis=1), level)
+    return samples[:, cut : samples.shape[1] - cut].mean(axis=1)
+
+
+def mean_over_bodies(values: Sequence[np.ndarray]) -> tuple[float, float, float]:
+    """Unweighted mean of the bodies' interquartile means, with its bootstrap 95 % interval.
+
+    Args:
+        values: Scores of each body, shape (seeds, clips) each.
+
+    Returns:
+        The mean, and the lower and upper end.
+    """
+    means = [iqm(x) for x in values]
+    samples = [iqm_samples(x, seed=(0, i)) for i, x in enumerate(values)]  # independent
+    low, high = percentiles(np.mean(samples, axis=0), 0.95)
+    return float(np.mean(means)), low, high
 
 
 def performance_profile(values: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
@@ -132,12 +162,12 @@ def improvement_interval(
     generator = np.random.default_rng(seed)
     if min(len(ours), len(theirs)) > 1:
         a, b = (_resampled(x, draws, generator) for x in (ours, theirs))
-        return _percentiles(_wins(a, b), level)
+        return percentiles(_wins(a, b), level)
     per_clip = np.array(
         [_wins(ours[None, :, [c]], theirs[None, :, [c]])[0] for c in range(ours.shape[1])]
     )
     rows = generator.integers(0, len(per_clip), (draws, len(per_clip)))
-    return _percentiles(per_clip[rows].mean(axis=1), level)
+    return percentiles(per_clip[rows].mean(axis=1), level)
 
 
 def _wins(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
@@ -161,7 +191,8 @@ def _resampled(values: np.ndarray, draws: int, generator: np.random.Generator) -
     return values[:, generator.integers(0, clips, (draws, clips))].transpose(1, 0, 2)
 
 
-def _percentiles(samples: np.ndarray, level: float) -> tuple[float, float]:
+def percentiles(samples: np.ndarray, level: float) -> tuple[float, float]:
+    """Ends of the central interval of samples that has this share of them."""
     tail = 0.5 * (1 - level)
     low, high = np.quantile(samples, [tail, 1 - tail])
     return float(low), float(high)

@@ -83,3 +83,14 @@ def test_improvement_of_single_runs() -> None:
     assert low < 0.75 < high
     with pytest.raises(ValueError, match="one has 4 clips and the other 3"):
         statistics.probability_of_improvement(ours, ours[:, :3])
+
+
+def test_bodies_count_alike() -> None:
+    """However many clips they have; the interval is that of a mean of independent parts."""
+    rng = np.random.default_rng(0)
+    a, b = rng.random((1, 6)), rng.random((3, 40))
+    mean, low, high = statistics.mean_over_bodies([a, b])
+    assert mean == pytest.approx((statistics.iqm(a) + statistics.iqm(b)) / 2)
+    widths = [np.subtract(*statistics.iqm_interval(x)) for x in (a, b)]
+    assert high - low == pytest.approx(np.hypot(*widths) / 2, rel=0.1)
+    assert low < mean < high

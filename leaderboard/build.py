@@ -1,0 +1,341 @@
+"""`python -m leaderboard.build`: the pages, as static files without a server.
+
+Only verified submissions are shown, with the numbers of the verification. The pages need
+nothing from elsewhere; without JavaScript they lose sorting and filtering only.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import pathlib
+import shutil
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import tyro
+
+from leaderboard import ranking, svg, verify
+from leaderboard.judge import TIERS
+from leaderboard.ranking import Entry
+from mimic_envs import bodies as bodies_
+from mimic_envs.scoring import frozen, statistics
+
+HERE = pathlib.Path(__file__).parent
+PICTURES = HERE.parent / "docs" / "bodies"
+COLUMNS = {
+    "score": "score",
+    "root_aligned_score": "pose score",
+    "coverage": "coverage",
+    "joint_rmse_deg": "joints (deg)",
+    "root_angle_deg": "root (deg)",
+    "effort": "effort",
+    "action_rate": "action rate (1/s)",
+}
+"""Metrics of the table of clips, and their titles."""
+THRESHOLDS = np.linspace(0, 1, 101)
+
+
+def build(
+    out: pathlib.Path = HERE / "site",
+    submissions: pathlib.Path = verify.SUBMISSIONS,
+    verified: pathlib.Path = verify.VERIFIED,
+    protocol: str = "mimic-1",
+    track: str = "builtin",
+) -> None:
+    """Make the pages of a protocol and track.
+
+    Args:
+        out: Folder of the pages; what an earlier build wrote there is replaced.
+        submissions: Folder of submissions.
+        verified: Folder of reports.
+        protocol: Name of the protocol.
+        track: Its track.
+    """
+    entries, left_out = ranking.collect(submissions, verified)
+    for text in left_out:
+        print(f"left out: {text}")
+    chosen = [e for e in entries if e.table[:2] == (protocol, track)]
+    site = Site(out, frozen.get(protocol), track, chosen)
+    site.write()
+    print(f"wrote {out / 'index.html'}: {len(chosen)} entries")
+
+
+class Site:
+    """The pages of one protocol and track.
+
+    Args:
+        out: Their folder.
+        protocol: The protocol.
+        track: Its track.
+        entries: What is shown, sorted.
+    """
+
+    def __init__(
+        self, out: pathlib.Path, protocol: frozen.Protocol, track: str, entries: list[Entry]
+    ) -> None:
+        self.out, self.protocol, self.track, self.entries = out, protocol, track, entries
+        self.bodies = sorted(protocol.test[track])
+        self.tables = {
+            body: rows
+            for body in self.bodies
+            if (rows := [e for e in entries if e.record["body"] == body])
+        }
+        self.pairs = ranking.comparisons(entries)
+        self.pages = _templates()
+        self.pages.globals.update(
+            bodies=self.bodies,
+            protocol=protocol,
+            tiers=TIERS,
+            label=lambda body: body.replace("_", " "),
+            date=_date,
+            draw_interval=svg.interval,
+        )
+
+    def write(self) -> None:
+        """Write everything."""
+        for folder in ("bodies", "submissions", "data", "pictures"):
+            shutil.rmtree(self.out / folder, ignore_errors=True)
+            (self.out / folder).mkdir(parents=True)
+        for path in sorted((HERE / "static").iterdir()):
+            shutil.copyfile(path, self.out / path.name)
+        overall = ranking.overall(self.entries, self.bodies)
+        self._page("index.html", "index.html", "index", tables=self.tables, overall=overall)
+        self._page("about.html", "about.html", "about")
+        self._page(
+            "compare.html", "compare.html", "compare", tables=self.tables, data=self._compared()
+        )
+        for body in self.bodies:
+            self._body(body)
+        for entry in self.entries:
+            self._submission(entry)
+        self._data(overall)
+
+    def _page(self, template: str, path: str, here: str, **values: Any) -> None:
+        up = "../" * path.count("/")
+        text = self.pages.get_template(template).render(up=up, here=here, **values)
+        (self.out / path).write_text(text, encoding="utf-8")
+
+    def _body(self, name: str) -> None:
+        rows = self.tables.get(name, [])
+        clips, timestep_s = (
+            self.protocol.clips(self.track, name),
+            self.protocol.rules["control_timestep_s"][name],
+        )
+        clip_rows = []
+        for i, (clip, steps) in enumerate(zip(clips.clips, clips.scored_frames, strict=True)):
+            best = max(rows, key=lambda e: e.metrics["score"][:, i].mean(), default=None)
+            score = best.metrics["score"][:, i].mean() if best else None
+            row = {"name": clip, "steps": steps, "seconds": steps * timestep_s}
+            clip_rows.append(row | {"best": best, "score": score})
+        self._page(
+            "body.html",
+            f"bodies/{name}.html",
+            name,
+            rows=rows,
+            clips=clips,
+            clip_rows=clip_rows,
+            pairs=self.pairs,
+            env_id=self.protocol.env_ids[name],
+            unit=bodies_.get(name).length_unit,
+            picture=self._picture(name),
+            profile=_profile(rows[:4]) if rows else "",
+        )
+
+    def _picture(self, body: str) -> str:
+        source = PICTURES / f"{body}.png"
+        if not source.is_file():
+            return ""
+        shutil.copyfile(source, self.out / "pictures" / source.name)
+        return f"pictures/{source.name}"
+
+    def _submission(self, entry: Entry) -> None:
+        body = entry.record["body"]
+        clips = self.protocol.clips(self.track, body)
+        timestep_s = self.protocol.rules["control_timestep_s"][body]
+        cap = self.protocol.rules["cap_body_lengths"]
+        curves = [
+            svg.errors(curve, steps * timestep_s, cap, name)
+            for curve, steps, name in zip(
+                entry.report.curves, clips.scored_frames, clips.clips, strict=True
+            )
+        ]
+        video = entry.folder / "video.mp4"
+        if video.is_file():
+            shutil.copyfile(video, self.out / "submissions" / f"{entry.page}.mp4")
+        train = self.protocol.train[body]
+        self._page(
+            "submission.html",
+            f"submissions/{entry.page}.html",
+            body,
+            e=entry,
+            clips=clips,
+            columns=COLUMNS,
+            clip_rows=[
+                (name, [entry.metrics[key][:, i].mean() for key in COLUMNS])
+                for i, name in enumerate(clips.clips)
+            ],
+            profile=_profile([entry]),
+            curves=curves,
+            commands=self._commands(entry),
+            known={train.sha256: f"{train.name} ({train.sha256})"},
+            video=f"submissions/{entry.page}.mp4" if video.is_file() else "",
+        )
+
+    def _commands(self, entry: Entry) -> str:
+        record = entry.record
+        place = f"leaderboard/submissions/{self.protocol.name}/{record['body']}/{record['slug']}"
+        what = f"--policy {place}/policy"
+        if record["kind"] == "controller":
+            what = f"--controller {record['controller']}"
+        clips = self.protocol.clips(self.track, record["body"]).name
+        env_id = self.protocol.env_ids[record["body"]]
+        lines = [f"python -m leaderboard.verify {place}"]
+        if record["kind"] != "expert":
+            score = f"mimic-envs score {env_id} {what} --clips {clips}"
+            lines.insert(0, f"{score} --seeds {record['seeds']}")
+        return "\n".join(lines)
+
+    def _compared(self) -> dict[str, Any]:
+        entries = {
+            e.page: {
+                "name": e.record["name"],
+                "body": e.record["body"],
+                "score": round(e.score, 6),
+                "clips": list(self.protocol.clips(self.track, e.record["body"]).clips),
+                "scores": [round(float(x), 6) for x in e.metrics["score"].mean(axis=0)],
+            }
+            for e in self.entries
+        }
+        return {"entries": entries, "pairs": self.pairs}
+
+    def _data(self, overall: Sequence[ranking.Overall]) -> None:
+        """Everything as JSON and CSV."""
+        data = self.out / "data"
+        everything = {
+            "protocol": self.protocol.name,
+            "track": self.track,
+            "entries": [_summary(e) for e in self.entries],
+            "overall": [
+                {
+                    "name": one.name,
+                    "authors": list(one.authors),
+                    "score": one.score,
+                    "interval": one.interval,
+                    "rank": one.rank or None,
+                    "entries": {body: e.page for body, e in one.entries.items()},
+                }
+                for one in overall
+            ],
+            "comparisons": self.pairs,
+        }
+        _write_json(data / "leaderboard.json", everything)
+        for e in self.entries:
+            whole = {
+                **_summary(e),
+                "record": e.record,
+                "metrics": e.report.metrics,
+                "curves": e.report.curves,
+            }
+            _write_json(data / f"{e.page}.json", whole)
+        _write_csv(data / "leaderboard.csv", [_flat(e) for e in self.entries])
+        _write_csv(data / "clips.csv", [row for e in self.entries for row in self._clip_rows(e)])
+
+    def _clip_rows(self, entry: Entry) -> list[dict[str, Any]]:
+        names = self.protocol.clips(self.track, entry.record["body"]).clips
+        return [
+            {
+                "entry": entry.page,
+                "seed": seed,
+                "clip": name,
+                **{key: values[seed][i] for key, values in entry.report.metrics.items()},
+            }
+            for seed in range(entry.record["seeds"])
+            for i, name in enumerate(names)
+        ]
+
+
+def _templates() -> Any:
+    try:
+        import jinja2
+    except ImportError:
+        raise SystemExit(
+            "the pages are made with jinja2: pip install 'mimic_envs[leaderboard]'"
+        ) from None
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(HERE / "templates"),
+        autoescape=True,  # what submissions say is text, never markup
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _profile(entries: Sequence[Entry]) -> Any:
+    lines = []
+    for e in entries:
+        scores = e.metrics["score"]
+        low, high = statistics.profile_interval(scores, THRESHOLDS)
+        values = statistics.performance_profile(scores, THRESHOLDS)
+        lines.append((e.record["name"], values, low, high))
+    return svg.profile(THRESHOLDS, lines)
+
+
+def _date(entry: Entry) -> str:
+    day = entry.record["slug"][:8]
+    return f"{day[:4]}-{day[4:6]}-{day[6:]}"
+
+
+def _summary(e: Entry) -> dict[str, Any]:
+    return {
+        "page": e.page,
+        "name": e.record["name"],
+        "body": e.record["body"],
+        "authors": e.record["authors"],
+        "kind": e.record["kind"],
+        "date": _date(e),
+        "tier": e.report.tier,
+        "rank": e.rank,
+        "tied": e.tied,
+        "score": e.score,
+        "interval": list(e.interval),
+        "seeds": e.record["seeds"],
+        "means": {name: _number(x) for name, x in e.metrics.items()},
+        "flags": e.report.flags,
+    }
+
+
+def _flat(e: Entry) -> dict[str, Any]:
+    """One row of the table of entries."""
+    summary = _summary(e)
+    low, high = summary.pop("interval")
+    means = summary.pop("means")
+    summary["authors"] = "; ".join(summary["authors"])
+    summary["flags"] = "; ".join(summary["flags"])
+    return summary | {"low": low, "high": high} | {f"mean_{k}": v for k, v in means.items()}
+
+
+def _number(x: np.ndarray) -> float | None:
+    mean = float(x.mean())
+    return mean if np.isfinite(mean) else None
+
+
+def _write_json(path: pathlib.Path, value: Any) -> None:
+    path.write_text(json.dumps(value, indent=1, allow_nan=False) + "\n")
+
+
+def _write_csv(path: pathlib.Path, rows: Sequence[dict[str, Any]]) -> None:
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]) if rows else ["entry"])
+        writer.writeheader()
+        # a cell that begins like a formula must not be one in a spreadsheet
+        writer.writerows({k: _cell(v) for k, v in row.items()} for row in rows)
+
+
+def _cell(value: Any) -> Any:
+    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@") else value
+
+
+if __name__ == "__main__":
+    tyro.cli(build, prog="python -m leaderboard.build")
