@@ -44,9 +44,12 @@ def load(clips: str | os.PathLike[str] | ClipSet, body: bodies.Body | str) -> Cl
         return _load_builtin(body.name, text)
     if text.startswith(_PREFIX) or not pathlib.Path(text).suffix:
         raise ValueError(unknown(f"clip set of body {body.name!r}", text, builtin_sets(body)))
-    with open_hdf5(text) as file:
-        ours = file.attrs.get("format") == FORMAT or not importers.is_stac(file)
-    return ClipSet.load(text, body) if ours else importers.import_stac(text, body)
+    if pathlib.Path(text).suffix in (".h5", ".hdf5"):
+        with open_hdf5(text) as file:
+            ours = file.attrs.get("format") == FORMAT or not importers.is_foreign(file)
+        if ours:
+            return ClipSet.load(text, body)
+    return importers.import_clips(text, body)[0]
 
 
 @functools.lru_cache(maxsize=8)

@@ -1,0 +1,174 @@
+"""What follows from `qpos`: velocities and body poses, in memory or in files that are mapped.
+
+Body poses are nine tenths of a clip set's numbers. Files keep them out of memory, where the
+operating system brings in what is looked at, and save the time to compute them again.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import dataclasses
+import hashlib
+import os
+import pathlib
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+
+import mujoco
+import numpy as np
+
+from mimic_envs.clips import kinematics
+
+_ALIGNMENT = 64
+"""JAX on a CPU uses arrays that begin at a multiple of this as they are, and copies others."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Derived:
+    """Arrays with leading axes (clip, frame), float32; see `ClipSet` for what they hold."""
+
+    qvel: np.ndarray
+    xpos: np.ndarray
+    xquat: np.ndarray
+
+
+def shapes(model: mujoco.MjModel) -> dict[str, tuple[int, ...]]:
+    """Shape of one frame of each array of `Derived`."""
+    return {"qvel": (model.nv,), "xpos": (model.nbody, 3), "xquat": (model.nbody, 4)}
+
+
+def compute(
+    model: mujoco.MjModel,
+    qpos: np.ndarray,
+    lengths: np.ndarray,
+    fps: float,
+    folder: pathlib.Path | None = None,
+) -> Derived:
+    """Velocities and body poses of padded clips; frames beyond a clip's end repeat its last.
+
+    Args:
+        model: The compiled body.
+        qpos: (C, T, nq).
+        lengths: Frames of each clip.
+        fps: Frames per second.
+        folder: Where to keep the arrays as files, named after what they follow from; in memory
+            if not given. Files that are there are used.
+    """
+    leading = qpos.shape[:2]
+    wanted = {name: (*leading, *shape) for name, shape in shapes(model).items()}
+
+    def fill(arrays: dict[str, np.ndarray]) -> None:
+        def one(clip: int) -> None:
+            _fill_clip(model, qpos[clip], int(lengths[clip]), fps, arrays, clip)
+
+        # MuJoCo lets other threads run while it computes
+        with concurrent.futures.ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+            list(pool.map(one, range(len(qpos))))
+
+    if folder is None:
+        arrays = {name: aligned(shape) for name, shape in wanted.items()}
+        fill(arrays)
+    else:
+        key = _fingerprint(model, qpos, lengths, fps)
+        arrays = mapped(folder / key, wanted, fill)
+    return Derived(**arrays)
+
+
+def _fill_clip(
+    model: mujoco.MjModel,
+    padded: np.ndarray,
+    length: int,
+    fps: float,
+    arrays: dict[str, np.ndarray],
+    clip: int,
+) -> None:
+    qpos = padded[:length].astype(np.float64)
+    for quaternion in kinematics.quaternion_slices(model):  # float32 is not exactly unit
+        qpos[:, quaternion] /= np.linalg.norm(qpos[:, quaternion], axis=1, keepdims=True)
+    arrays["qvel"][clip, :length] = kinematics.velocities(model, qpos, fps)
+    arrays["qvel"][clip, length:] = 0
+    xpos, xquat = arrays["xpos"][clip], arrays["xquat"][clip]
+    kinematics.forward(model, qpos, (xpos[:length], xquat[:length]))
+    xpos[length:], xquat[length:] = xpos[length - 1], xquat[length - 1]
+
+
+def aligned(shape: tuple[int, ...]) -> np.ndarray:
+    """An uninitialised float32 array that JAX can use on a CPU without a copy."""
+    size = 4 * int(np.prod(shape))
+    block = np.empty(size + _ALIGNMENT, np.uint8)
+    start = -block.ctypes.data % _ALIGNMENT
+    return block[start : start + size].view(np.float32).reshape(shape)
+
+
+def mapped(
+    folder: pathlib.Path,
+    wanted: dict[str, tuple[int, ...]],
+    fill: Callable[[dict[str, np.ndarray]], None],
+) -> dict[str, np.ndarray]:
+    """Float32 arrays as memory-mapped files, made once.
+
+    Args:
+        folder: Their folder, which appears when all are complete.
+        wanted: Names and shapes.
+        fill: Writes the arrays' values where the folder is not there yet.
+    """
+    found = _open(folder, wanted)
+    if found is not None:
+        return found
+    with _partial(folder) as partial:
+        files = {
+            name: np.lib.format.open_memmap(partial / f"{name}.npy", "w+", np.float32, shape)
+            for name, shape in wanted.items()
+        }
+        fill(dict(files))
+        for file in files.values():
+            file.flush()
+        del files
+    found = _open(folder, wanted)
+    if found is None:
+        raise OSError(f"{folder}: cannot read the arrays that were just written there")
+    return found
+
+
+def _open(folder: pathlib.Path, wanted: dict[str, tuple[int, ...]]) -> dict[str, np.ndarray] | None:
+    """The arrays of a folder; None if there is no such folder or it is damaged."""
+    arrays = {}
+    for name, shape in wanted.items():
+        try:
+            array = np.load(folder / f"{name}.npy", mmap_mode="r")
+        except (OSError, ValueError, EOFError):
+            return None
+        if array.shape != shape or array.dtype != np.float32:
+            return None
+        arrays[name] = array
+    return arrays
+
+
+@contextlib.contextmanager
+def _partial(folder: pathlib.Path) -> Iterator[pathlib.Path]:
+    """A folder beside `folder` that takes its name at the end, or goes if anything fails."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial = pathlib.Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}."))
+    try:
+        yield partial
+        if folder.exists():  # damaged, or another process was faster: either way ours is good
+            shutil.rmtree(folder, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            partial.rename(folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _fingerprint(model: mujoco.MjModel, qpos: np.ndarray, lengths: np.ndarray, fps: float) -> str:
+    """SHA-256 of everything that the arrays follow from."""
+    digest = hashlib.sha256(f"1 {mujoco.__version__} {fps!r} {qpos.shape}".encode())
+    for name in ("body_parentid", "body_pos", "body_quat", "body_mocapid", "jnt_type"):
+        digest.update(np.ascontiguousarray(getattr(model, name)).tobytes())
+    for name in ("jnt_bodyid", "jnt_pos", "jnt_axis", "jnt_qposadr", "qpos0"):
+        digest.update(np.ascontiguousarray(getattr(model, name)).tobytes())
+    digest.update(np.ascontiguousarray(lengths).tobytes())
+    for clip in qpos:
+        digest.update(np.ascontiguousarray(clip).data)
+    return digest.hexdigest()
