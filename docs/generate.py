@@ -43,7 +43,7 @@ def body_page(env_id: str, body: bodies.Body) -> str:
         f"`Box(-1, 1, ({model.nu},), float32)`, mapped linearly to each actuator's control range.",
         _actuators(body),
         "## Observation",
-        f"Flat `Box`, {env.observation_layout()['reference/body_displacements'][0].stop} float32. "
+        f"Flat `Box`, {list(env.observation_layout().values())[-1][0].stop} float32. "
         "Everything is in the frame of the root body, so nothing changes when the animal and its "
         "reference are moved along the floor or turned together.",
         _observation(env),
@@ -108,9 +108,9 @@ def _observation(env: mimic_envs.env.FunctionalEnv) -> str:
     from mimic_envs.tasks import observations
 
     meaning = {
-        f"{group}/{f.__name__}": (f.__doc__ or "").strip().rstrip(".")
-        for group, entries in observations.GROUPS.items()
-        for f, _ in entries
+        f"{group}/{row.function.__name__}": (row.function.__doc__ or "").strip().rstrip(".")
+        for group, rows in observations.GROUPS.items()
+        for row in rows
     }
     return table(
         ("entries", "name", "shape", "meaning"),

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-ENV_IDS = {"mimic_envs/Rodent-v0": "rodent"}
+ENV_IDS = {
+    "mimic_envs/Fly-v0": "fly",
+    "mimic_envs/Rodent-v0": "rodent",
+}
 """Registered environment ids and their bodies."""
 
 for _id, _body in ENV_IDS.items():

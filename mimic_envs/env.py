@@ -300,7 +300,7 @@ class FunctionalEnv:
 
         key = jax.ShapeDtypeStruct((2,), jnp.uint32)
         shapes = jax.eval_shape(parts, key)
-        bounds, layout, start = observations.bounds(), {}, 0
+        bounds, layout, start = observations.bounds(self.task.at), {}, 0
         for name in bounds:  # eval_shape sorts the keys of a dict
             shape = shapes[name].shape
             stop = start + int(np.prod(shape))

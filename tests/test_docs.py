@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import pathlib
 import re
 import runpy
+import subprocess
+import sys
 
 import pytest
 
@@ -31,3 +34,20 @@ def test_python_in_the_readme_runs() -> None:
     for block in blocks:
         small = block.replace("num_envs=256", "num_envs=4").replace(", 256)", ", 4)")
         exec(small.replace("(256,", "(4,"), {})
+
+
+def test_the_walk_through_of_your_body_runs(tmp_path: pathlib.Path) -> None:
+    """Its Python blocks in their order, the first as `dog_lab.py`, and its score command."""
+    page = (ROOT / "docs" / "your_body.md").read_text()
+    lab, motions, use = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "dog_lab.py").write_text(lab)
+    run = functools.partial(
+        subprocess.run, cwd=tmp_path, check=True, capture_output=True, text=True
+    )
+    for block in (motions, use):
+        run([sys.executable, "-c", block])
+    (command,) = re.findall(r"mimic-envs (score .*)\n", page)
+    said = run([sys.executable, "-m", "mimic_envs", *command.split()]).stdout
+    score = float(re.search(r"score (\d\.\d+)", said)[1])
+    assert 0.4 < score <= 1
+    assert (tmp_path / "results" / "dog-pd-nod.json").is_file()

@@ -19,7 +19,7 @@ ROOMS = [
     {"physics"},
     {"tasks"},
     {"env"},
-    {"controllers", "stepping"},
+    {"body_check", "controllers", "stepping"},
     {"scoring"},
     {"viz"},
     {"gym_env"},

@@ -10,6 +10,7 @@ from mimic_envs.bodies.body import (
     get,
     names,
 )
+from mimic_envs.bodies.custom import describe, register
 
 __all__ = [
     "Body",
@@ -18,6 +19,8 @@ __all__ = [
     "PDGains",
     "TerminationLimits",
     "TrackingTerm",
+    "describe",
     "get",
     "names",
+    "register",
 ]

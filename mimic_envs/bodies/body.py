@@ -105,7 +105,7 @@ class Body:
         control_timestep_s: Time between two actions; a whole number of physics steps.
         root_joints: The joints that move the whole animal, first in `qpos`: one free joint; or,
             for an animal that stays in the plane, slides along fixed axes and then at most one
-            vertical hinge, all on one body; or none, for a limb on a fixed base.
+            hinge, all on one body; or none, for a limb on a fixed base.
         root_body: The body whose pose is "the root pose"; rigidly attached to the root joints.
         tracked_bodies: Bodies whose positions are compared with the reference.
         end_effectors: Bodies that touch the world or point at it.
@@ -192,10 +192,11 @@ class Body:
         return tuple(self.model.actuator(i).name for i in range(self.model.nu))
 
 
-_BODIES: dict[str, str] = {
+_BODIES: dict[str, str | Body] = {
     "fly": "mimic_envs.bodies.fly",
     "rodent": "mimic_envs.bodies.rodent",
 }
+"""Bodies of this package by the module that has them as `BODY`, and those that users added."""
 
 
 def names() -> tuple[str, ...]:
@@ -203,7 +204,6 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(_BODIES))
 
 
-@functools.cache
 def get(name: str) -> Body:
     """The registered body of that name.
 
@@ -214,4 +214,18 @@ def get(name: str) -> Body:
 
     if name not in _BODIES:
         raise ValueError(unknown("body", name, names()))
-    return importlib.import_module(_BODIES[name]).BODY
+    found = _BODIES[name]
+    return importlib.import_module(found).BODY if isinstance(found, str) else found
+
+
+def add(body: Body) -> None:
+    """Register a body, in place of one of the same name that was added before.
+
+    Raises:
+        ValueError: The name is taken by a body of this package, or is no name.
+    """
+    if not body.name.isidentifier():
+        raise ValueError(f"body name {body.name!r} must be letters, digits and underscores")
+    if isinstance(_BODIES.get(body.name), str):
+        raise ValueError(f"body name {body.name!r} is taken by a body of this package")
+    _BODIES[body.name] = body

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import sys
 from collections.abc import Callable, Iterator
 from typing import Annotated, Any, NoReturn
@@ -21,7 +22,6 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
-from mimic_envs import ENV_IDS
 from mimic_envs.messages import unknown
 
 EnvId = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="ID")]
@@ -56,14 +56,26 @@ def progress(title: str, of_bytes: bool = False) -> Iterator[Callable[[int, int 
 
 def scored_env(env_id: str, clips: str, clip: str | None = None) -> tuple[Any, Any]:
     """The environment for scoring and its clips at their own rate, all or only one."""
+    import gymnasium
+
+    from mimic_envs import bodies
     from mimic_envs import clips as clips_
     from mimic_envs import env as env_
 
-    names = {**ENV_IDS, **{body: body for body in ENV_IDS.values()}}
+    if ":" in env_id:  # as in gymnasium.make: the module registers the body
+        module, env_id = env_id.split(":", 1)
+        sys.path.insert(0, "")  # the user's own files
+        importlib.import_module(module)
+    registered = {s.id: s.kwargs["body"] for s in gymnasium.registry.values() if _is_ours(s)}
+    names = {**{body: body for body in bodies.names()}, **registered}
     if env_id not in names:
-        raise ValueError(unknown("environment id", env_id, ENV_IDS))
+        raise ValueError(unknown("environment id", env_id, registered))
     source = clips_.load(clips, names[env_id])
     if clip is not None:
         number = clip.removeprefix("-").isdigit() and clip not in source.names
         source = source.select([int(clip) if number else clip])
     return env_.make(names[env_id], source, terminate=False), source
+
+
+def _is_ours(spec: Any) -> bool:
+    return str(spec.entry_point).startswith("mimic_envs.")

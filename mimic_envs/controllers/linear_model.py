@@ -11,6 +11,7 @@ import numpy as np
 
 from mimic_envs import bodies
 from mimic_envs.tasks import indices, rotations
+from mimic_envs.tasks.axes import Axes
 
 
 class Pose(NamedTuple):
@@ -70,9 +71,8 @@ class LinearModel:
         self.damping = model.dof_damping.astype(np.float32)
         self.stiffness = np.zeros(model.nv, np.float32)
         self.stiffness[model.jnt_dofadr[1:]] = model.jnt_stiffness[1:]
-        self.torque = (indices.of(body).moment * model.actuator_gainprm[:, :1]).T
-        self._carries = _carries(model)
-        self._slots = _hinge_slots(model)
+        self.torque = (indices.of(body).actuation.fixed_moment * model.actuator_gainprm[:, :1]).T
+        self._axes = Axes(model)
         self._body_inertia = _body_inertia(model)
         floor = next(g for g in range(model.ngeom) if _is_plane(model, g))
         self._floor = float(model.geom_pos[floor, 2])
@@ -95,14 +95,15 @@ class LinearModel:
         """
         model = self._model
         rotation = jax.vmap(rotations.matrix)(xquat)
-        axis, anchor = self._axes(qpos, xpos, rotation)
+        axis, anchor = self._axes.at(qpos, xpos, xquat)
         blank = jnp.zeros(0)
         known = Pose(xpos, axis, anchor, *([blank] * 7))
         every = np.arange(1, model.nbody)
         masses = model.body_mass[1:].astype(np.float32)
         centres = xpos[1:] + jnp.einsum("bij,bj->bi", rotation[1:], model.body_ipos[1:])
         linear = self.jacobian(known, centres, every)
-        angular = jnp.swapaxes(self._angular(axis)[None] * self._carries[1:, :, None], 1, 2)
+        turning = axis * ~self._axes.translates[:, None]
+        angular = jnp.swapaxes(turning[None] * self._axes.carries[1:, :, None], 1, 2)
         turned = jnp.einsum("bij,bjk,blk->bil", rotation[1:], self._body_inertia[1:], rotation[1:])
         inertia = jnp.einsum("b,bki,bkj->ij", masses, linear, linear)
         inertia += jnp.einsum("bki,bkl,blj->ij", angular, turned, angular)
@@ -123,43 +124,12 @@ class LinearModel:
 
     def jacobian(self, pose: Pose, points: jax.Array, carriers: np.ndarray) -> jax.Array:
         """How world points (n, 3) on bodies (n,) move with the coordinates, (n, 3, nv)."""
-        linear = np.arange(self._model.nv)[:, None] < 3
-        turning = jnp.cross(pose.axis, points[:, None] - pose.anchor)
-        moves = jnp.where(linear, pose.axis, turning) * self._carries[carriers][:, :, None]
-        return jnp.swapaxes(moves, 1, 2)
+        return self._axes.jacobian(pose.axis, pose.anchor, points, carriers)
 
     def centre_of_mass(self, xpos: jax.Array, xquat: jax.Array) -> jax.Array:
         """World position of the centre of mass, (3,), from body poses."""
         offset = rotations.rotate(xquat, jnp.asarray(self._model.body_ipos, jnp.float32))
         return self._model.body_mass.astype(np.float32) @ (xpos + offset) / self.total_mass
-
-    def _angular(self, axis: jax.Array) -> jax.Array:
-        return axis * (np.arange(len(axis))[:, None] >= 3)
-
-    def _axes(
-        self, qpos: jax.Array, xpos: jax.Array, rotation: jax.Array
-    ) -> tuple[jax.Array, jax.Array]:
-        """World axes and anchors. Of several hinges in a body, the last turns with the body,
-        and each one before it as if those after it were undone."""
-        model = self._model
-        root = int(model.jnt_bodyid[0])
-        axis = jnp.zeros((model.nv, 3)).at[:3].set(jnp.eye(3)).at[3:6].set(rotation[root].T)
-        anchor = jnp.zeros((model.nv, 3)).at[3:6].set(xpos[root])
-        for joints in self._slots:
-            owner, dofs = model.jnt_bodyid[joints], model.jnt_dofadr[joints]
-            local = model.jnt_axis[joints].astype(np.float32)
-            place = model.jnt_pos[joints].astype(np.float32)
-            here = rotation[owner]
-            point = xpos[owner] + jnp.einsum("bij,bj->bi", here, place)
-            axis = axis.at[dofs].set(jnp.einsum("bij,bj->bi", here, local))
-            anchor = anchor.at[dofs].set(point)
-            address = model.jnt_qposadr[joints]
-            half = -0.5 * (qpos[address] - model.qpos0[address].astype(np.float32))
-            undo = jnp.concatenate([jnp.cos(half)[:, None], jnp.sin(half)[:, None] * local], 1)
-            before = here @ jax.vmap(rotations.matrix)(undo)
-            rotation = rotation.at[owner].set(before)
-            xpos = xpos.at[owner].set(point - jnp.einsum("bij,bj->bi", before, place))
-        return axis, anchor
 
     def _contact_points(self, xpos: jax.Array, rotation: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Heights above the floor and world positions of the lowest points."""
@@ -214,28 +184,6 @@ def _points(model: mujoco.MjModel, geom: int) -> list[tuple[int, np.ndarray, np.
         return [(owner, end, size[0] ** 2 * np.eye(3)) for end in ends]
     radii = size if kind == mujoco.mjtGeom.mjGEOM_ELLIPSOID else np.full(3, size[0])
     return [(owner, place, turn @ np.diag(radii**2) @ turn.T)]
-
-
-def _carries(model: mujoco.MjModel) -> np.ndarray:
-    """Which degrees of freedom move which bodies, (nbody, nv) of 0 and 1."""
-    carries = np.zeros((model.nbody, model.nv), np.float32)
-    for child in range(1, model.nbody):
-        carries[child] = carries[model.body_parentid[child]]
-        start = model.body_dofadr[child]
-        if start >= 0:
-            carries[child, start : start + model.body_dofnum[child]] = 1
-    return carries
-
-
-def _hinge_slots(model: mujoco.MjModel) -> list[np.ndarray]:
-    """The last hinge of every body, then the last but one, and so on, as joint indices."""
-    slots: list[list[int]] = [[] for _ in range(int(model.body_jntnum.max()))]
-    for owner in range(model.nbody):
-        first, count = model.body_jntadr[owner], model.body_jntnum[owner]
-        joints = [j for j in range(first, first + count) if j > 0]
-        for slot, joint in enumerate(reversed(joints)):
-            slots[slot].append(joint)
-    return [np.array(joints) for joints in slots if joints]
 
 
 def _body_inertia(model: mujoco.MjModel) -> np.ndarray:

@@ -7,11 +7,14 @@ For joint j with apparent inertia I_j, natural frequency w and damping ratio z,
 
 with the joint's passive damping d and stiffness k, which do part of the work. The
 apparent inertia 1 / (M^-1)_jj is what a joint feels when all others are free.
-Torques become activations through the pseudo-inverse of the actuators' moment arms
-and gains, and activations become controls through the inverse of the actuators'
-activation filter, so that the activation arrives within one control step.
 
-The action is linear in the errors until it saturates. Nothing here keeps balance.
+Torques become activations by least squares through the actuators' moment arms and gains:
+with a pseudo-inverse where the map is linear and constant (motors, servos), within the
+activation's bounds where it is not (muscles, which only pull). Activations become controls
+through the inverse of the actuators' activation dynamics, so that the activation arrives
+within one control step.
+
+Nothing here keeps balance.
 """
 
 from __future__ import annotations
@@ -25,12 +28,17 @@ import numpy as np
 
 from mimic_envs import bodies
 from mimic_envs.env import FunctionalEnv, State
+from mimic_envs.physics.backend import control_range
 from mimic_envs.tasks.indices import Indices
 from mimic_envs.tasks.reference import Reference
 
+_Dynamics = mujoco.mjtDyn
+_ITERATIONS = 60  # the residual torque of the mouse's and the worm's muscles no longer changes
+_EFFORT = 1e-3  # weight of activations against torque errors, breaks ties between antagonists
+
 
 class PDParams(NamedTuple):
-    """Arrays of the controller: gains per degree of freedom (nv,), maps, and the reference."""
+    """Arrays of the controller: gains per degree of freedom (nv,), a map, and the reference."""
 
     reference: Reference
     kp: jax.Array
@@ -39,18 +47,25 @@ class PDParams(NamedTuple):
     stiffness: jax.Array
     rest: jax.Array
     activation_of_torque: jax.Array
-    decay: jax.Array
 
 
 class PDController:
-    """See the module. Gains come from `body.pd`."""
+    """See the module. Gains come from `body.pd`.
+
+    Raises:
+        ValueError: An actuator of the body is of a kind that cannot be inverted.
+    """
 
     name = "pd"
 
     def __init__(self, env: FunctionalEnv) -> None:
-        body, self._at = env.body, env.task.at
-        model = body.model
-        kp, kd, damping, stiffness, rest = _joint_gains(body, env.clips.qpos[0, 0], self._at)
+        self._body, self._at = env.body, env.task.at
+        self._at.actuation.require_moments(f"controller 'pd' of body {env.body.name!r}")
+        self._dynamics = _Activation(env.body)
+        kp, kd, damping, stiffness, rest = _joint_gains(env.body, env.clips.qpos[0, 0], self._at)
+        self._weight = np.where(kp > 0, 1.0 / np.sqrt(np.maximum(kp, 1e-12)), 0.0)
+        linear = self._at.actuation.moment_is_fixed and self._at.actuation.force_is_linear
+        inverse = _pseudo_inverse(env.body.model, self._at, self._weight) if linear else np.zeros(0)
         self.params = PDParams(
             reference=env.reference,
             kp=jnp.asarray(kp, jnp.float32),
@@ -58,12 +73,18 @@ class PDController:
             damping=jnp.asarray(damping, jnp.float32),
             stiffness=jnp.asarray(stiffness, jnp.float32),
             rest=jnp.asarray(rest, jnp.float32),
-            activation_of_torque=jnp.asarray(_allocation(model, self._at, kp), jnp.float32),
-            decay=jnp.asarray(_filter_decay(body), jnp.float32),
+            activation_of_torque=jnp.asarray(inverse, jnp.float32),
         )
 
     def act(self, params: PDParams, state: State, key: jax.Array) -> jax.Array:
         """See `Controller.act`."""
+        wanted = self.activation(params, state)
+        control = self._dynamics.control(state.physics.act, wanted)
+        middle, half = control_range(self._body.model)
+        return jnp.clip((control - middle) / np.maximum(half, 1e-12), -1.0, 1.0)
+
+    def _torque(self, params: PDParams, state: State) -> jax.Array:
+        """Generalised force that the joints should get, (nv,)."""
         at, physics = self._at, state.physics
         target = params.reference.frame(state.clip, state.frame + 1)
         zero = jnp.zeros_like(params.kp)
@@ -71,10 +92,75 @@ class PDController:
         error = angle - zero.at[at.hinge_dofs].set(physics.qpos[at.hinges])
         torque = params.kp * error + params.kd * (target.qvel - physics.qvel)
         torque += params.damping * target.qvel + params.stiffness * (angle - params.rest)
-        wanted = jnp.clip(params.activation_of_torque @ torque, -1.0, 1.0)
-        present = physics.act if physics.act.size else jnp.zeros_like(wanted)
-        control = (wanted - params.decay * present) / (1.0 - params.decay)
-        return jnp.clip(control, -1.0, 1.0)
+        return torque
+
+    def activation(self, params: PDParams, state: State) -> jax.Array:
+        """Wanted activations, or controls of actuators that have none, (nu,)."""
+        now, torque = state.physics, self._torque(params, state)
+        actuation, low, high = self._at.actuation, self._dynamics.low, self._dynamics.high
+        moment = actuation.moment(now.qpos, now.xpos, now.xquat)
+        length = actuation.length(now.qpos, now.xpos, now.xquat)
+        gain, bias = actuation.gain_and_bias(length, moment @ now.qvel)
+        torque = torque - moment.T @ bias
+        if params.activation_of_torque.size:
+            return jnp.clip(params.activation_of_torque @ torque, low, high)
+        weight = jnp.asarray(self._weight, jnp.float32)
+        matrix = weight[:, None] * (moment * gain[:, None]).T
+        return _bounded_least_squares(matrix, weight * torque, low, high)
+
+
+class _Activation:
+    """The activation dynamics of a body's actuators, backwards.
+
+    Attributes:
+        low: Lowest activation that a control can bring about, (nu,).
+        high: Highest.
+    """
+
+    def __init__(self, body: bodies.Body) -> None:
+        model = body.model
+        kinds = model.actuator_dyntype
+        known = np.isin(
+            kinds,
+            [
+                _Dynamics.mjDYN_NONE,
+                _Dynamics.mjDYN_FILTER,
+                _Dynamics.mjDYN_FILTEREXACT,
+                _Dynamics.mjDYN_MUSCLE,
+            ],
+        )
+        if not known.all():
+            raise ValueError(
+                f"controller 'pd' of body {body.name!r} cannot be used: actuator "
+                f"{model.actuator(int(np.argmin(known))).name!r} integrates its control"
+            )
+        self._muscle = kinds == _Dynamics.mjDYN_MUSCLE
+        self._up, self._down = np.maximum(model.actuator_dynprm[:, :2].astype(np.float32).T, 1e-9)
+        self._step_s = body.control_timestep_s
+        self._filtered = np.flatnonzero(kinds != _Dynamics.mjDYN_NONE)
+        self._address = model.actuator_actadr[self._filtered]
+        filtered = np.isin(kinds, [_Dynamics.mjDYN_FILTER, _Dynamics.mjDYN_FILTEREXACT])
+        constant = np.where(filtered, model.actuator_dynprm[:, 0], np.inf)
+        # what is left of an activation after a control step, as Euler integrates it
+        left = (
+            1.0 - model.opt.timestep / np.maximum(constant, model.opt.timestep)
+        ) ** body.substeps
+        self._decay = np.where(filtered, left, 0.0).astype(np.float32)
+        self.low, self.high = model.actuator_ctrlrange.astype(np.float32).T
+
+    def control(self, act: jax.Array, wanted: jax.Array) -> jax.Array:
+        """Controls, (nu,), after which the activations are as wanted one step later.
+
+        Args:
+            act: The model's activations, (na,).
+            wanted: Activation of each actuator, (nu,).
+        """
+        present = jnp.zeros_like(wanted).at[self._filtered].set(act[self._address])
+        # a muscle's time constants depend on its activation and on the direction
+        shape = 0.5 + 1.5 * jnp.clip(present, 0.0, 1.0)
+        constant = jnp.where(wanted > present, self._up * shape, self._down / shape)
+        decay = jnp.where(self._muscle, jnp.exp(-self._step_s / constant), self._decay)
+        return (wanted - decay * present) / (1.0 - decay)
 
 
 def _joint_gains(
@@ -104,22 +190,35 @@ def _joint_gains(
     return kp, kd, damping, stiffness, rest
 
 
-def _allocation(model: mujoco.MjModel, at: Indices, kp: np.ndarray) -> np.ndarray:
+def _pseudo_inverse(model: mujoco.MjModel, at: Indices, weight: np.ndarray) -> np.ndarray:
     """The map from joint torques to activations, (nu, nv).
 
-    Where fewer actuators than joints act (the spine's and the tail's tendons), it
-    minimises the torques left over, in units of the joint errors that ask for them.
+    Where fewer actuators than joints act (the rodent's spine and tail), it minimises the
+    torques left over, in units of the joint errors that ask for them.
     """
-    torque_of_activation = (at.moment * model.actuator_gainprm[:, :1]).T
-    weight = np.where(kp > 0, 1.0 / np.sqrt(np.maximum(kp, 1e-12)), 0.0)
+    torque_of_activation = (at.actuation.fixed_moment * model.actuator_gainprm[:, :1]).T
     weighted = weight[:, None] * torque_of_activation
     return np.linalg.pinv(weighted, rcond=1e-6) * weight
 
 
-def _filter_decay(body: bodies.Body) -> np.ndarray:
-    """How much of each activation is left after a control step with control 0, (nu,)."""
-    model = body.model
-    filtered = model.actuator_dyntype == mujoco.mjtDyn.mjDYN_FILTER
-    time_constant = np.where(filtered, model.actuator_dynprm[:, 0], np.inf)
-    left = (1.0 - model.opt.timestep / time_constant) ** body.substeps  # as Euler integrates it
-    return np.where(filtered, left, 0.0)
+def _bounded_least_squares(
+    matrix: jax.Array, target: jax.Array, low: np.ndarray, high: np.ndarray
+) -> jax.Array:
+    """`x` in [low, high] with `matrix @ x` near `target`, and of those the smallest.
+
+    Accelerated projected gradient with a step of its own for each entry.
+    """
+    square = matrix.T @ matrix
+    effort = _EFFORT * jnp.max(jnp.diag(square))
+    square += effort * jnp.eye(len(square))
+    pull = matrix.T @ target
+    step = 1.0 / jnp.maximum(jnp.sum(jnp.abs(square), axis=1), 1e-30)
+
+    def improve(carry: tuple[jax.Array, jax.Array], k: jax.Array) -> tuple[tuple, None]:
+        x, ahead = carry
+        new = jnp.clip(ahead - step * (square @ ahead - pull), low, high)
+        return (new, new + k / (k + 3.0) * (new - x)), None
+
+    start = jnp.clip(jnp.zeros_like(pull), low, high)
+    (x, _), _ = jax.lax.scan(improve, (start, start), jnp.arange(float(_ITERATIONS)))
+    return x

@@ -110,7 +110,8 @@ def clip_metrics(
         Means over all frames under the frames' names; the same means over the frames
         before the first limit crossing with the suffix `_covered` (NaN if there are
         none); `coverage`, the fraction of such frames; `effort`, the mean squared
-        action; `action_rate`, the mean absolute change of actions per second;
+        control, each relative to its largest; `action_rate`, the mean absolute change of
+        actions per second;
         `diverged`, the fraction of invalid frames.
     """
     bad = trajectory.crossed | trajectory.diverged
@@ -120,7 +121,8 @@ def clip_metrics(
         result[f"{name}_covered"] = float(np.mean(x[:covered])) if covered else float("nan")
     change = np.abs(np.diff(trajectory.actions, axis=0)) / body.control_timestep_s
     result["coverage"] = covered / len(bad)
-    result["effort"] = float(np.mean(trajectory.actions**2))
+    offset, factor = indices.of(body).effort
+    result["effort"] = float(np.mean((offset + factor * trajectory.actions) ** 2))
     result["action_rate"] = float(np.mean(change)) if change.size else 0.0
     result["diverged"] = float(np.mean(trajectory.diverged))
     return result

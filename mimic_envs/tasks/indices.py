@@ -9,6 +9,9 @@ import numpy as np
 
 from mimic_envs import bodies
 from mimic_envs.messages import unknown
+from mimic_envs.tasks import root
+from mimic_envs.tasks.actuation import Actuation
+from mimic_envs.tasks.root import Root
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -17,24 +20,28 @@ class Indices:
 
     Attributes:
         root: Body index of the root body.
+        root_motion: How it moves.
         tracked_bodies: Body indices, (B,).
         end_effectors: Body indices, (E,).
         hinges: `qpos` indices of all joints but the root, (H,).
         hinge_dofs: `qvel` indices of the same, (H,).
         tracked_joints: `qpos` indices of the tracked joints, (J,).
         tracked_dofs: `qvel` indices of the same, (J,).
-        moment: Moment of each actuator about each degree of freedom in the model's
-            default pose, (nu, nv); constant where actuators act on joints or fixed tendons.
+        actuation: Moments and forces of the actuators.
+        effort: Offset and factor, (nu,) each, that turn actions into controls relative to the
+            largest one: an action where `offset + factor * action` is 0 asks for no force.
     """
 
     root: int
+    root_motion: Root
     tracked_bodies: np.ndarray
     end_effectors: np.ndarray
     hinges: np.ndarray
     hinge_dofs: np.ndarray
     tracked_joints: np.ndarray
     tracked_dofs: np.ndarray
-    moment: np.ndarray
+    actuation: Actuation
+    effort: tuple[np.ndarray, np.ndarray]
 
 
 def of(body: bodies.Body) -> Indices:
@@ -60,21 +67,20 @@ def of(body: bodies.Body) -> Indices:
     hinges, tracked = joint_ids(body.hinge_names), joint_ids(body.tracked_joints)
     return Indices(
         root=int(body_ids((body.root_body,))[0]),
+        root_motion=root.of(body),
         tracked_bodies=body_ids(body.tracked_bodies),
         end_effectors=body_ids(body.end_effectors),
         hinges=model.jnt_qposadr[hinges],
         hinge_dofs=model.jnt_dofadr[hinges],
         tracked_joints=model.jnt_qposadr[tracked],
         tracked_dofs=model.jnt_dofadr[tracked],
-        moment=_moment(model),
+        actuation=Actuation(model),
+        effort=_effort(model),
     )
 
 
-def _moment(model: mujoco.MjModel) -> np.ndarray:
-    data = mujoco.MjData(model)
-    mujoco.mj_forward(model, data)
-    moment = np.zeros((model.nu, model.nv))
-    mujoco.mju_sparse2dense(
-        moment, data.actuator_moment, data.moment_rownnz, data.moment_rowadr, data.moment_colind
-    )
-    return moment.astype(np.float32)
+def _effort(model: mujoco.MjModel) -> tuple[np.ndarray, np.ndarray]:
+    low, high = model.actuator_ctrlrange.T
+    largest = np.maximum(np.maximum(np.abs(low), np.abs(high)), 1e-12)
+    offset, factor = 0.5 * (low + high) / largest, 0.5 * (high - low) / largest
+    return offset.astype(np.float32), factor.astype(np.float32)

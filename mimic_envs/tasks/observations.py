@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -81,13 +82,20 @@ def world_up(v: View) -> jax.Array:
 
 def root_linear_velocity(v: View) -> jax.Array:
     """Velocity of the root body in the root frame, length units per second, (3,)."""
-    arm = v.into_root(v.root_position - v.now.qpos[:3])  # from the free joint to the root body
-    return v.into_root(v.now.qvel[:3]) + jnp.cross(v.now.qvel[3:6], arm)
+    root = v.at.root_motion
+    velocity = v.now.qvel[root.dofs]
+    arm = v.into_root(v.root_position - v.now.xpos[root.carrier])
+    linear = velocity[:3] if root.free else jnp.asarray(root.linear) @ velocity
+    return v.into_root(linear) + jnp.cross(root_angular_velocity(v), arm)
 
 
 def root_angular_velocity(v: View) -> jax.Array:
     """Angular velocity of the root in the root frame, rad/s, (3,)."""
-    return v.now.qvel[3:6]
+    root = v.at.root_motion
+    velocity = v.now.qvel[root.dofs]
+    if root.free:
+        return jnp.asarray(root.turn) @ velocity[3:]
+    return v.into_root(jnp.asarray(root.angular) @ velocity)
 
 
 def end_effectors(v: View) -> jax.Array:
@@ -121,35 +129,54 @@ def body_displacements(v: View) -> jax.Array:
     return v.into_root(v.future.bodies - v.now.xpos[v.at.tracked_bodies])
 
 
-Entry = tuple[Callable[[View], jax.Array], float]
+class Entry(NamedTuple):
+    """One row of a table of observations.
 
-# function and the bound that its values are clipped to
+    Attributes:
+        function: What is observed.
+        bound: The values are clipped to plus and minus this.
+        of_root: Whether it says something about the root only, and so nothing if that is fixed.
+    """
+
+    function: Callable[[View], jax.Array]
+    bound: float
+    of_root: bool = False
+
+
 PROPRIOCEPTION: tuple[Entry, ...] = (
-    (joint_angles, _ANGLE),
-    (joint_velocities, _FAR),
-    (activation, _FAR),
-    (root_height, _FAR),
-    (world_up, 1.0),
-    (root_linear_velocity, _FAR),
-    (root_angular_velocity, _FAR),
-    (end_effectors, _FAR),
-    (previous_action, 1.0),
+    Entry(joint_angles, _ANGLE),
+    Entry(joint_velocities, _FAR),
+    Entry(activation, _FAR),
+    Entry(root_height, _FAR, of_root=True),
+    Entry(world_up, 1.0, of_root=True),
+    Entry(root_linear_velocity, _FAR, of_root=True),
+    Entry(root_angular_velocity, _FAR, of_root=True),
+    Entry(end_effectors, _FAR),
+    Entry(previous_action, 1.0),
 )
 REFERENCE: tuple[Entry, ...] = (
-    (root_displacement, _FAR),
-    (root_rotation, 1.0),
-    (joint_differences, _ANGLE),
-    (body_displacements, _FAR),
+    Entry(root_displacement, _FAR, of_root=True),
+    Entry(root_rotation, 1.0, of_root=True),
+    Entry(joint_differences, _ANGLE),
+    Entry(body_displacements, _FAR),
 )
 GROUPS = {"proprioception": PROPRIOCEPTION, "reference": REFERENCE}
+
+
+def entries(at: Indices) -> dict[str, list[Entry]]:
+    """The rows of each group that a body has."""
+    return {
+        group: [row for row in rows if at.root_motion.moves or not row.of_root]
+        for group, rows in GROUPS.items()
+    }
 
 
 def observe(view: View) -> dict[str, jax.Array]:
     """The observation: one flat float32 vector per group."""
     groups = {}
-    for group, entries in GROUPS.items():
-        values = [function(view).reshape(-1) for function, _ in entries]
-        limits = [np.full(x.size, bound) for x, (_, bound) in zip(values, entries, strict=True)]
+    for group, rows in entries(view.at).items():
+        values = [row.function(view).reshape(-1) for row in rows]
+        limits = [np.full(x.size, row.bound) for x, row in zip(values, rows, strict=True)]
         limit = np.concatenate(limits).astype(np.float32)
         groups[group] = jnp.clip(jnp.concatenate(values), -limit, limit)
     return groups
@@ -158,16 +185,16 @@ def observe(view: View) -> dict[str, jax.Array]:
 def parts(view: View) -> dict[str, jax.Array]:
     """Every entry by the name `group/entry`, in its own shape, in the order of the observation."""
     return {
-        f"{group}/{function.__name__}": function(view)
-        for group, entries in GROUPS.items()
-        for function, _ in entries
+        f"{group}/{row.function.__name__}": row.function(view)
+        for group, rows in entries(view.at).items()
+        for row in rows
     }
 
 
-def bounds() -> dict[str, float]:
+def bounds(at: Indices) -> dict[str, float]:
     """The bound of every entry of `parts`."""
     return {
-        f"{group}/{function.__name__}": bound
-        for group, entries in GROUPS.items()
-        for function, bound in entries
+        f"{group}/{row.function.__name__}": row.bound
+        for group, rows in entries(at).items()
+        for row in rows
     }

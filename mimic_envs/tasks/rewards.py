@@ -17,7 +17,7 @@ import numpy as np
 from mimic_envs import bodies
 from mimic_envs.messages import unknown
 from mimic_envs.physics import PhysicsState
-from mimic_envs.tasks import rotations
+from mimic_envs.tasks import indices, rotations
 from mimic_envs.tasks.indices import Indices
 from mimic_envs.tasks.reference import Target
 
@@ -72,8 +72,9 @@ def end_effectors(t: Transition) -> jax.Array:
 
 
 def control(t: Transition) -> jax.Array:
-    """Sum of squared actions."""
-    return jnp.sum(t.action**2)
+    """Sum of squared controls, each relative to its largest."""
+    offset, factor = t.at.effort
+    return jnp.sum((offset + factor * t.action) ** 2)
 
 
 def control_difference(t: Transition) -> jax.Array:
@@ -83,7 +84,8 @@ def control_difference(t: Transition) -> jax.Array:
 
 def energy(t: Transition) -> jax.Array:
     """Mechanical power of the actuators, absolute per joint, capped at 50."""
-    torque = t.at.moment.T @ t.now.actuator_force
+    moment = t.at.actuation.moment(t.now.qpos, t.now.xpos, t.now.xquat)
+    torque = moment.T @ t.now.actuator_force
     return jnp.minimum(jnp.sum(jnp.abs(torque * t.now.qvel)), 50.0)
 
 
@@ -113,6 +115,8 @@ def check(body: bodies.Body) -> None:
         for name in rows:
             if name not in table:
                 raise ValueError(unknown(f"{kind} of body {body.name!r}", name, table))
+    if "energy" in body.costs:
+        indices.of(body).actuation.require_moments(f"cost 'energy' of body {body.name!r}")
 
 
 def names(body: bodies.Body) -> tuple[str, ...]:

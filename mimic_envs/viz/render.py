@@ -118,12 +118,22 @@ def camera(body: bodies.Body) -> mujoco.MjvCamera:
 def follow(
     body: bodies.Body, data: mujoco.MjData, view: mujoco.MjvCamera, qpos: np.ndarray
 ) -> None:
-    """Pose an animal and point the camera at it, at a height that does not bob."""
+    """Pose an animal and point the camera at it, at a height that does not bob.
+
+    Limbs on a fixed base are seen at the height of the base.
+    """
     data.qpos[:] = qpos
     mujoco.mj_kinematics(body.model, data)
     mujoco.mj_camlight(body.model, data)
-    view.lookat[:2] = data.body(body.root_body).xpos[:2]
-    view.lookat[2] = 0.25 * body.body_length
+    view.lookat[:] = data.body(body.root_body).xpos
+    if body.root_joints:
+        view.lookat[2] = _floor_height(body.model) + 0.25 * body.body_length
+
+
+def _floor_height(model: mujoco.MjModel) -> float:
+    """Height of the first plane, 0 without one."""
+    planes = np.flatnonzero(model.geom_type == mujoco.mjtGeom.mjGEOM_PLANE)
+    return float(model.geom_pos[planes[0], 2]) if planes.size else 0.0
 
 
 def add_ghost(

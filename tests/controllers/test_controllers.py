@@ -28,16 +28,21 @@ def test_unknown_controller(env: FunctionalEnv) -> None:
 
 
 @pytest.mark.parametrize("name", controllers.names())
-def test_actions_are_finite_and_within_range(env: FunctionalEnv, name: str) -> None:
+def test_actions_are_finite_and_within_range(body: bodies.Body, name: str) -> None:
     """For plausible states and for absurd ones."""
-    controller = controllers.make(name, env)
+    env = mimic_envs.make(body, clips="builtin/tiny")
+    try:
+        controller = controllers.make(name, env)
+    except ValueError as error:
+        assert name == "wbc", "every other controller serves every body"
+        pytest.skip(str(error))
     act = jax.jit(controller.act)
     state = env.reset(jax.random.key(0), 0, 3)
     rng = np.random.default_rng(0)
     for scale in (0.0, 0.1, 10.0, 1e4):
         physics = dataclasses.replace(
             state.physics,
-            qpos=state.physics.qpos.at[7:].add(
+            qpos=state.physics.qpos.at[env.task.at.hinges].add(
                 jnp.asarray(scale * rng.normal(size=len(env.task.at.hinges)), jnp.float32)
             ),
             qvel=jnp.asarray(scale * rng.normal(size=env.body.model.nv), jnp.float32),
@@ -62,8 +67,7 @@ class TestPD:
         """The control undoes the activation filter: the wanted activation is there after it."""
         pd = controllers.make("pd", env)
         state = env.reset(jax.random.key(0), 1, 5)
-        params = pd.params._replace(decay=jnp.zeros_like(pd.params.decay))
-        wanted = pd.act(params, state, jax.random.key(0))  # without a filter: what is wanted
+        wanted = pd.activation(pd.params, state)
         control = pd.act(pd.params, state, jax.random.key(0))
         after = env.step(state, control)
         free = np.abs(np.asarray(control)) < 0.99

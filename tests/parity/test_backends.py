@@ -50,11 +50,16 @@ def stepped(name: str, backend: str, iterations: int | None) -> State:
     frames[:20] = env.clips.lengths[clips[:20]] - 2  # these are truncated
     qpos = env.clips.qpos[clips, frames].astype(np.float64)
     hinges = env.task.at.hinges
-    low, high = model.jnt_range[model.jnt_limited > 0].T
+    low, high = model.jnt_range[len(body.root_joints) :].T
     # away from the limits: in float32 and float64 a joint on its limit is on either side of it
     noisy = qpos[:, hinges] + rng.normal(0, 0.02, (COUNT, len(hinges)))
     qpos[:, hinges] = np.clip(noisy, low + 1e-3, high - 1e-3)
-    qpos[20:40, 1] += 2 * body.limits.root_distance  # and these fail
+    # and these fail
+    if body.limits.root_distance is not None:
+        qpos[20:40, 1] += 2 * body.limits.root_distance
+    else:
+        middle = 0.5 * (low + high)
+        qpos[20:40, hinges] = np.where(qpos[20:40, hinges] < middle, high - 1e-3, low + 1e-3)
     qpos = qpos.astype(np.float32)
     qvel = env.clips.qvel[clips, frames] + rng.normal(0, 0.1, (COUNT, model.nv))
     act = rng.uniform(-0.05, 0.05, (COUNT, model.na))

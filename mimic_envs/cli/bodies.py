@@ -1,0 +1,83 @@
+"""`mimic-envs bodies`: models of users."""
+
+from __future__ import annotations
+
+import pathlib
+import sys
+from typing import Annotated
+
+import tyro
+from rich.markup import escape
+
+from mimic_envs.cli.console import OUT, say
+
+Path = Annotated[pathlib.Path, tyro.conf.Positional, tyro.conf.arg(metavar="PATH")]
+
+_MARKS = {
+    "ok": "[green]ok[/green]     ",
+    "warning": "[yellow]warning[/yellow]",
+    "error": "[red]error[/red]  ",
+}
+
+
+def check(
+    path: Path,
+    name: str = "",
+    root_body: str | None = None,
+    tracked_bodies: tuple[str, ...] = (),
+    end_effectors: tuple[str, ...] = (),
+    tracked_joints: tuple[str, ...] = (),
+    floor_height: float | None = None,
+    body_length: float | None = None,
+) -> None:
+    """Say everything about a MuJoCo model that keeps it from being a body, and the defaults.
+
+    Exit code 1 if there are errors.
+
+    Args:
+        path: MJCF file.
+        name: What the body shall be called; the file's name if not given.
+        root_body: Body whose pose is the root pose.
+        tracked_bodies: Bodies to compare with the reference.
+        end_effectors: Bodies that touch the world or point at it.
+        tracked_joints: Joints to compare with the reference.
+        floor_height: Height of a floor to add, in length units.
+        body_length: Length that errors are divided by, in length units.
+    """
+    from mimic_envs import body_check
+
+    name = name or path.stem
+    body, findings = body_check.check(
+        name,
+        path,
+        root_body=root_body,
+        tracked_bodies=tracked_bodies or None,
+        end_effectors=end_effectors or None,
+        tracked_joints=tracked_joints or None,
+        floor_height=floor_height,
+        body_length=body_length,
+    )
+    for found in findings:
+        OUT.print(f"{_MARKS[found.level]} {escape(f'{found.subject}: {found.message}')}")
+    if body is None or any(found.level == "error" for found in findings):
+        sys.exit(1)
+    OUT.print("\n[bold]As a body[/bold], where nothing else was given:")
+    say("root body", body.root_body)
+    say("tracked bodies", ", ".join(body.tracked_bodies))
+    say("end effectors", ", ".join(body.end_effectors))
+    say("tracked joints", f"{len(body.tracked_joints)} of {len(body.joint_names)}")
+    say("body length", f"{body.body_length:.4g} {body.length_unit}")
+    say("control step", f"{1000 * body.control_timestep_s:g} ms, {body.substeps} physics steps")
+    OUT.print("\nRegister it in Python:")
+    given = [f"{body.name!r}", f"{str(path)!r}"]
+    for option, value in (
+        ("root_body", root_body),
+        ("tracked_bodies", tracked_bodies or None),
+        ("end_effectors", end_effectors or None),
+        ("tracked_joints", tracked_joints or None),
+        ("floor_height", floor_height),
+        ("body_length", body_length),
+    ):
+        if value is not None:
+            given.append(f"{option}={value!r}")
+    OUT.print(escape(f"    mimic_envs.bodies.register({', '.join(given)})"), soft_wrap=True)
