@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 from tyro.extras import SubcommandApp
 
-from mimic_envs.cli.console import OUT, say
+from mimic_envs.cli.console import OUT, progress, say
 
 if TYPE_CHECKING:
     from mimic_envs.clips import ClipSet
@@ -20,6 +20,7 @@ APP = SubcommandApp()
 
 Source = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="CLIPS")]
 """A clip file, or the name of a set such as builtin/test."""
+Name = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")]
 Path = Annotated[pathlib.Path, tyro.conf.Positional, tyro.conf.arg(metavar="PATH")]
 
 
@@ -115,6 +116,47 @@ def info(clips: Source, body: str = "") -> None:
         )
     OUT.print(table)
     _summary(loaded)
+
+
+@APP.command
+def fetch(name: Name, again: bool = False, keep_original: bool = False) -> None:
+    """Download a published set once, check it and convert it.
+
+    Args:
+        name: Its name; `mimic-envs clips published` lists them.
+        again: Download it even if it is there; it must be what it was the first time.
+        keep_original: Keep the downloaded files too.
+    """
+    from mimic_envs.clips import published
+
+    with progress(f"fetching {name}", of_bytes=True) as report:
+        fetched = published.fetch(name, again, keep_original, report)
+    if fetched.report is None:
+        say("already here", fetched.path)
+    else:
+        for line in fetched.report.lines():
+            OUT.print(escape(line), soft_wrap=True, highlight=False)
+        _wrote(fetched.clips, fetched.path)
+    say("use it as", f"clips={published.PREFIX + name!r}")
+    say("licence", fetched.licence)
+    say("please cite", published.PUBLISHED[name].citation)
+
+
+@APP.command(name="published")
+def published_() -> None:
+    """List published recordings, those that can be fetched and others."""
+    from mimic_envs import bodies
+    from mimic_envs.clips import published
+
+    table = Table("name", "what", "size", "here", "page")
+    for name, one in published.PUBLISHED.items():
+        here = "yes" if published.path_of(name).is_file() else "no"
+        if one.body not in bodies.names():
+            here = f"needs body {one.body}"
+        table.add_row(name, one.about, f"{one.megabytes:g} MB", here, one.page)
+    for name, raw in published.RAW.items():
+        table.add_row(name, raw.about, "", "by hand", raw.page)
+    OUT.print(table)
 
 
 def _load(clips: str, body: str) -> ClipSet:
