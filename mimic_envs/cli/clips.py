@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 from tyro.extras import SubcommandApp
 
-from mimic_envs.cli.console import OUT, progress, say
+from mimic_envs.cli.console import OUT, chosen, progress, say
 
 if TYPE_CHECKING:
     from mimic_envs.clips import ClipSet
@@ -20,6 +20,7 @@ APP = SubcommandApp()
 
 Source = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="CLIPS")]
 """A clip file, or the name of a set such as builtin/test."""
+Sources = Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="CLIPS...")]
 Name = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")]
 Path = Annotated[pathlib.Path, tyro.conf.Positional, tyro.conf.arg(metavar="PATH")]
 
@@ -157,6 +158,161 @@ def published_() -> None:
     for name, raw in published.RAW.items():
         table.add_row(name, raw.about, "", "by hand", raw.page)
     OUT.print(table)
+
+
+@APP.command
+def plot(
+    clips: Source,
+    out: pathlib.Path = pathlib.Path("clip.png"),
+    clip: str = "0",
+    body: str = "",
+) -> None:
+    """Draw the joint angles of a clip, and when its feet are on the floor, as PNG.
+
+    Args:
+        clips: Clip file, or name of a set; a name needs --body.
+        out: The picture.
+        clip: Number or name of the clip.
+        body: Body of a named set.
+    """
+    from mimic_envs.viz import clip_plots
+
+    loaded = _load(clips, body)
+    clip_plots.joints_and_contacts(loaded, chosen(clip, loaded.names), out)
+    say("plot", out)
+
+
+@APP.command
+def split(
+    clips: Source,
+    out: pathlib.Path,
+    test: float = 0.2,
+    seed: int = 0,
+    session: str | None = None,
+    by_clip: bool = False,
+    body: str = "",
+) -> None:
+    """Split clips into train and test by session: a JSON file, and a clip file for each part.
+
+    Args:
+        clips: Clip file, or name of a set; a name needs --body.
+        out: The JSON file; the parts are written beside it as <name>-train.h5, <name>-test.h5.
+        test: Share of the frames to hold out.
+        seed: Chooses other sessions.
+        session: Regular expression whose group is the session in a clip's name; all before a
+            number at its end if not given.
+        by_clip: Every clip is a session of its own; leaks unless clips were generated.
+        body: Body of a named set.
+    """
+    from mimic_envs.clips import splits
+
+    if by_clip and session is not None:
+        raise ValueError("--session and --by-clip exclude each other")
+    loaded = _load(clips, body)
+    pattern = None if by_clip else session or splits.SESSION
+    made = splits.split(loaded, test, seed, pattern)
+    for part, one in made.apply(loaded).items():
+        path = out.with_name(f"{out.stem}-{part}.h5")
+        one.save(path)
+        _wrote(one, path)
+    made.save(out)
+    say("wrote", out)
+
+
+@APP.command
+def concat(clips: Sources, out: pathlib.Path, body: str = "") -> None:
+    """Put the clips of several sets into one.
+
+    Args:
+        clips: Clip files, or names of sets; names need --body.
+        out: The clip file to write.
+        body: Body of named sets.
+    """
+    from mimic_envs import clips as clips_
+
+    _save(clips_.concat([_load(one, body) for one in clips]), out)
+
+
+@APP.command
+def trim(
+    clips: Source,
+    out: pathlib.Path,
+    start_s: float = 0.0,
+    stop_s: float | None = None,
+    body: str = "",
+) -> None:
+    """Keep the part of every clip between two times.
+
+    Args:
+        clips: Clip file, or name of a set; a name needs --body.
+        out: The clip file to write.
+        start_s: First instant that is kept, in seconds from the clip's first frame.
+        stop_s: Last instant that is kept; the clip's end if not given.
+        body: Body of a named set.
+    """
+    from mimic_envs import clips as clips_
+
+    _save(clips_.trim(_load(clips, body), start_s, stop_s), out)
+
+
+@APP.command
+def resample(clips: Source, out: pathlib.Path, fps: float, body: str = "") -> None:
+    """Change the frame rate: linear for joints and positions, spherical for rotations.
+
+    Args:
+        clips: Clip file, or name of a set; a name needs --body.
+        out: The clip file to write.
+        fps: New frame rate in Hz.
+        body: Body of a named set.
+    """
+    from mimic_envs import clips as clips_
+
+    _save(clips_.resample(_load(clips, body), fps), out)
+
+
+@APP.command
+def mirror(clips: Source, out: pathlib.Path, body: str = "") -> None:
+    """Swap left and right.
+
+    Args:
+        clips: Clip file, or name of a set; a name needs --body.
+        out: The clip file to write.
+        body: Body of a named set.
+    """
+    from mimic_envs import clips as clips_
+
+    _save(clips_.mirror(_load(clips, body)), out)
+
+
+@APP.command
+def generate(body: Name, split: str | None = None, out: pathlib.Path | None = None) -> None:
+    """Make the built-in clips of a body anew and compare them with those that ship.
+
+    Args:
+        body: Name of the body.
+        split: train, test or tiny; all if not given.
+        out: Folder to write them to, as <split>.h5.
+    """
+    from mimic_envs import clips as clips_
+    from mimic_envs.clips import generators
+
+    different = []
+    for one in (split,) if split else generators.SPLITS:
+        made = generators.generate(body, one)
+        shipped = clips_.load(f"builtin/{one}", body).content_hash
+        same = made.content_hash == shipped
+        different += [] if same else [one]
+        verdict = "as shipped" if same else f"NOT as shipped, {shipped}"
+        say(f"{body} {one}", f"{made.content_hash} ({verdict})")
+        if out is not None:
+            _save(made, out / f"{one}.h5")
+    if different:
+        raise ValueError(f"generated clips differ from those that ship: {', '.join(different)}")
+
+
+def _save(clips: ClipSet, out: pathlib.Path) -> None:
+    clips.save(out)
+    _wrote(clips, out)
 
 
 def _load(clips: str, body: str) -> ClipSet:
