@@ -88,7 +88,9 @@ def _actuators(body: bodies.Body) -> str:
         kind = mujoco.mjtTrn(int(model.actuator_trntype[i]))
         objects = model.joint if kind == mujoco.mjtTrn.mjTRN_JOINT else model.tendon
         low, high = model.actuator_ctrlrange[i]
-        strength = model.actuator_gainprm[i, 0] * model.actuator_gear[i, 0]
+        muscle = model.actuator_gaintype[i] == mujoco.mjtGain.mjGAIN_MUSCLE
+        # of a muscle the first gain parameter is a length, the third its peak force
+        strength = model.actuator_gainprm[i, 2 if muscle else 0] * model.actuator_gear[i, 0]
         target = objects(int(model.actuator_trnid[i, 0])).name
         rows.append(
             (

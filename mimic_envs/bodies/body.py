@@ -194,6 +194,7 @@ class Body:
 
 _BODIES: dict[str, str | Body] = {
     "fly": "mimic_envs.bodies.fly",
+    "mouse_arm": "mimic_envs.bodies.mouse_arm",
     "rodent": "mimic_envs.bodies.rodent",
 }
 """Bodies of this package by the module that has them as `BODY`, and those that users added."""

@@ -124,6 +124,7 @@ def follow(
     """
     data.qpos[:] = qpos
     mujoco.mj_kinematics(body.model, data)
+    _place_tendons(body, data)
     mujoco.mj_camlight(body.model, data)
     view.lookat[:] = data.body(body.root_body).xpos
     if body.root_joints:
@@ -142,6 +143,7 @@ def add_ghost(
     """Add the translucent animal in another pose to a scene."""
     data.qpos[:] = qpos
     mujoco.mj_kinematics(body.model, data)
+    _place_tendons(body, data)
     first = scene.ngeom
     mujoco.mjv_addGeoms(
         body.model,
@@ -154,6 +156,13 @@ def add_ghost(
     for i in range(first, scene.ngeom):
         scene.geoms[i].rgba[:] = _GHOST_RGBA
         scene.geoms[i].matid = -1
+
+
+def _place_tendons(body: bodies.Body, data: mujoco.MjData) -> None:
+    """Where tendons run, which kinematics alone do not update."""
+    if body.model.ntendon:
+        mujoco.mj_comPos(body.model, data)
+        mujoco.mj_tendon(body.model, data)
 
 
 def _choose_opengl() -> None:

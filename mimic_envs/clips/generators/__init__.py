@@ -12,6 +12,7 @@ SPLITS = ("train", "test", "tiny")
 
 _GENERATORS = {
     "fly": "mimic_envs.clips.generators.fly",
+    "mouse_arm": "mimic_envs.clips.generators.mouse_arm",
     "rodent": "mimic_envs.clips.generators.rodent",
 }
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping, Sequence
 
 from mimic_envs.clips import generators
 from mimic_envs.clips.catalog import BUILTIN
-from mimic_envs.clips.generators import plausibility
+from mimic_envs.clips.generators import muscle_plausibility, plausibility
 from mimic_envs.messages import unknown
 
-# title of the column, attribute of the report, factor, format
-_COLUMNS = (
+Column = tuple[str, str, float, str]
+"""Title of the column, attribute of the report, factor, format."""
+
+_COLUMNS: tuple[Column, ...] = (
     ("foot depth mm", "foot_depth", 1e3, "{:.2f}"),
     ("rest depth mm", "rest_depth", 1e3, "{:.2f}"),
     ("slide/frame mm", "slide_step", 1e3, "{:.2f}"),
@@ -39,15 +42,18 @@ def main(names: list[str]) -> None:
             clips.save(path)
             print(f"\n{body} {split}: {len(clips)} clips, {clips.duration_s:.1f} s, ", end="")
             print(f"{path.stat().st_size / 1e3:.0f} kB, sha256 {clips.content_hash[:12]}")
-            _print_reports(plausibility.reports(clips))
+            if clips.body.root_joints:
+                _print_reports(plausibility.reports(clips), _COLUMNS)
+            else:
+                _print_reports(muscle_plausibility.reports(clips), muscle_plausibility.COLUMNS)
 
 
-def _print_reports(reports: dict[str, plausibility.Report]) -> None:
+def _print_reports(reports: Mapping[str, object], columns: Sequence[Column]) -> None:
     rows = [
-        [name, *(form.format(getattr(r, field) * scale) for _, field, scale, form in _COLUMNS)]
+        [name, *(form.format(getattr(r, field) * scale) for _, field, scale, form in columns)]
         for name, r in reports.items()
     ]
-    head = ["clip", *(title for title, *_ in _COLUMNS)]
+    head = ["clip", *(title for title, *_ in columns)]
     widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
     for row in [head, *rows]:
         cells = [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]

@@ -195,16 +195,11 @@ def _joined(
         sets.append(dataclasses.replace(clips, names=names))
     reports = [report for _, report in results]
     first = reports[0]
-    faults = [(r, c) for r in reports for c in r.checks if c.fault]
     notes = dict.fromkeys(note for report in reports for note in report.notes)
     clipped: dict[str, float] = {}
     for report in reports:
         for joint, excess in report.clipped.items():
             clipped[joint] = max(excess, clipped.get(joint, 0.0))
-    checks = {
-        c.array: Check(c.array, c.fault, f"{pathlib.PurePath(r.path).name}: {c.detail}")
-        for r, c in [*((r, c) for r in reports for c in r.checks), *faults]
-    }
     return concat(sets, source=f"{len(sets)} files of {folder.name}"), dataclasses.replace(
         first,
         path=str(folder),
@@ -214,6 +209,20 @@ def _joined(
         quaternion_deviation=max(r.quaternion_deviation for r in reports),
         clipped=clipped,
         unused=tuple(dict.fromkeys(name for r in reports for name in r.unused)),
-        checks=tuple(checks.values()),
+        checks=_joined_checks(reports),
         notes=tuple(notes),
     )
+
+
+def _joined_checks(reports: list[ImportReport]) -> tuple[Check, ...]:
+    """For each array its most frequent fault, or none, with one file as the example."""
+    joined = []
+    for array in dict.fromkeys(check.array for report in reports for check in report.checks):
+        found = [(r, c) for r in reports for c in r.checks if c.array == array]
+        faults = [check.fault for _, check in found if check.fault]
+        fault = max(set(faults), key=faults.count) if faults else ""
+        report, example = next((r, c) for r, c in found if c.fault == fault)
+        count = faults.count(fault) if fault else len(found)
+        detail = f"{count} of {len(found)} files, such as {pathlib.PurePath(report.path).name}: "
+        joined.append(Check(array, fault, detail + example.detail))
+    return tuple(joined)

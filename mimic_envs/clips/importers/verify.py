@@ -183,7 +183,9 @@ def _ratio(
     """Quartiles of the ratio to the kind of difference that it is steadiest for."""
     best = (np.nan, np.nan, np.nan)
     for ours in candidates:
-        moving = (np.abs(ours) > 0.1 * np.abs(ours).max()) & (np.abs(theirs) < 0.99 * ceiling)
+        # slow joints say little, clipped velocities nothing
+        told = (np.abs(theirs) > 0.05 * ceiling) & (np.abs(theirs) < 0.99 * ceiling)
+        moving = told & (np.abs(ours) > 1e-6 * np.abs(ours).max())
         if not moving.any():
             continue
         low, middle, high = np.quantile(theirs[moving] / ours[moving], (0.25, 0.5, 0.75))
