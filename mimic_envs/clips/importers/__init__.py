@@ -103,7 +103,7 @@ def import_stac(
     """
     body = bodies.get(body) if isinstance(body, str) else body
     with open_hdf5(path) as file:
-        recording = stac.read(Arrays(file, str(path)), frames_per_clip)
+        recording = stac.read(Arrays(file, str(path), compare=False), frames_per_clip)
     return convert(recording, body, Options(fps))[0]
 
 
@@ -121,7 +121,7 @@ def _import(
     dataset: str | None,
     verify: bool,
 ) -> tuple[ClipSet, ImportReport]:
-    recording = _read(path, frames_per_clip, dataset)
+    recording = _read(path, frames_per_clip, dataset, verify)
     if recording.columns is not None and named.ROOT in recording.columns:
         root = next(iter(body.root_joints), named.ROOT)
         columns = tuple(root if c == named.ROOT else c for c in recording.columns)
@@ -133,7 +133,9 @@ def _import(
     return clips, report
 
 
-def _read(path: pathlib.Path, frames_per_clip: int | None, dataset: str | None) -> Recording:
+def _read(
+    path: pathlib.Path, frames_per_clip: int | None, dataset: str | None, compare: bool
+) -> Recording:
     kind = path.suffix.lower()
     if path.is_dir():
         path = rollouts.minari_file(path) or path
@@ -146,19 +148,21 @@ def _read(path: pathlib.Path, frames_per_clip: int | None, dataset: str | None) 
             f"{path}: keypoints are not joint angles; fit the body to them first (STAC)"
         )
     if kind == ".npz":
-        return tables.read_npz(path, dataset, frames_per_clip)
+        return tables.read_npz(path, dataset, frames_per_clip, compare)
     if kind in _TABLES:
         return tables.read_csv(path, frames_per_clip)
     with open_hdf5(path) as file:
-        return _read_hdf5(file, str(path), frames_per_clip)
+        return _read_hdf5(file, str(path), frames_per_clip, compare)
 
 
-def _read_hdf5(file: h5py.File, where: str, frames_per_clip: int | None) -> Recording:
+def _read_hdf5(
+    file: h5py.File, where: str, frames_per_clip: int | None, compare: bool
+) -> Recording:
     if file.attrs.get("format") == FORMAT:
         raise ValueError(f"{where}: a mimic_envs clip file already, load it as it is")
     try:
         if named.layout(file) is not None:
-            return named.read(file, where)
+            return named.read(file, where, compare)
         if rollouts.is_rollout(file):
             return rollouts.read(file, where)
         if not all(name in file for name in stac.REQUIRED):
@@ -168,7 +172,7 @@ def _read_hdf5(file: h5py.File, where: str, frames_per_clip: int | None) -> Reco
                 f"{where}: none of the layouts {', '.join(LAYOUTS)}; for the STAC layout, "
                 f"dataset {missing!r} is missing (found: {found})"
             )
-        return stac.read(Arrays(file, where), frames_per_clip)
+        return stac.read(Arrays(file, where, compare), frames_per_clip)
     except (OSError, KeyError, RuntimeError) as error:  # what h5py raises where bytes are wrong
         raise ValueError(f"{where}: damaged file: {error}") from error
 

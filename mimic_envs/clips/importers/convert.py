@@ -221,7 +221,9 @@ def _clip_to_limits(body: bodies.Body, frames: np.ndarray) -> dict[str, float]:
 def _unit_doubts(body: bodies.Body, clips: ClipSet) -> tuple[str, ...]:
     if not _lengths(body.model):
         return ()
-    height = np.abs(clips.xpos[:, :, body.model.body(body.root_body).id, 2]).max()
+    sample = np.concatenate([motion[:: max(len(motion) // 4, 1)] for motion in clips.motions()])
+    places, _ = kinematics.forward(body.model, sample)
+    height = np.abs(places[:, body.model.body(body.root_body).id, 2]).max()
     if height <= _FAR * body.body_length:
         return ()
     return (

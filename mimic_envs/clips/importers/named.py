@@ -30,15 +30,21 @@ def layout(file: h5py.File) -> str | None:
     return "named" if all(isinstance(file.get(n), h5py.Dataset) for n in REQUIRED) else None
 
 
-def read(file: h5py.File, where: str) -> Recording:
+def read(file: h5py.File, where: str, compare: bool) -> Recording:
     """The recording in an open file of one of these layouts.
+
+    Args:
+        file: The open file.
+        where: What to call it in messages.
+        compare: Whether to read what is only there to be compared, too.
 
     Raises:
         ValueError: Not these layouts, or damaged.
     """
     name = layout(file) or "named"
-    top = Arrays(file, where)
-    arrays = Arrays(file[GROUP], f"{where}, group {GROUP!r}") if name == "all_clips" else top
+    top = arrays = Arrays(file, where, compare)
+    if name == "all_clips":
+        arrays = Arrays(file[GROUP], f"{where}, group {GROUP!r}", compare)
     pose = [arrays.floats(part, (2, 3)) for part in REQUIRED]
     pose = [part[None] if part.ndim == 2 else part for part in pose]
     clips, frames = pose[2].shape[:2]
@@ -86,7 +92,7 @@ def _names(arrays: Arrays | None, name: str) -> tuple[str, ...] | None:
 
 
 def _stored(arrays: Arrays, name: str, clips: int, frames: int, width: int) -> np.ndarray | None:
-    if name not in arrays:
+    if name not in arrays or not arrays.compare:
         return None
     array = arrays.read(name)
     if array.dtype.kind != "f" or array.ndim < 3 or array.shape[-1] != width:
@@ -97,7 +103,9 @@ def _stored(arrays: Arrays, name: str, clips: int, frames: int, width: int) -> n
 
 
 def _velocities(arrays: Arrays, clips: int, frames: int) -> np.ndarray | None:
-    parts = []
+    parts: list[np.ndarray] = []
+    if not arrays.compare:
+        return None
     for name in _VELOCITIES:
         array = arrays.read(name) if name in arrays else np.zeros(0)
         if array.dtype.kind != "f" or array.size == 0 or array.size % (clips * frames):

@@ -60,8 +60,10 @@ class Recording:
 class Arrays:
     """Named arrays of an open HDF5 file or of an .npz file, with errors for people."""
 
-    def __init__(self, file: h5py.Group | np.lib.npyio.NpzFile, where: str) -> None:
-        self._file, self.where = file, where
+    def __init__(
+        self, file: h5py.Group | np.lib.npyio.NpzFile, where: str, compare: bool = True
+    ) -> None:
+        self._file, self.where, self.compare = file, where, compare
         self.names: tuple[str, ...] = tuple(sorted(file))
 
     def __contains__(self, name: str) -> bool:
@@ -108,9 +110,10 @@ class Arrays:
     def optional(self, name: str, count: int, *shape: int) -> np.ndarray | None:
         """A stored array that is only compared, (count, ...); None if absent or of another shape.
 
+        Also None if nothing is to be compared: such arrays are most of a file.
         `shape` gives the axes after the first, -1 for any length.
         """
-        if name not in self._file:
+        if name not in self._file or not self.compare:
             return None
         array = self.read(name)
         if array.dtype.kind != "f" or array.ndim != 1 + len(shape) or len(array) != count:

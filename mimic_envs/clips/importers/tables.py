@@ -20,7 +20,9 @@ ROOT_PARTS = ("x", "y", "z", "qw", "qx", "qy", "qz")
 _PREFERRED = ("qpos", "qpos_reference", "infos/qpos")
 
 
-def read_npz(path: pathlib.Path, dataset: str | None, frames_per_clip: int | None) -> Recording:
+def read_npz(
+    path: pathlib.Path, dataset: str | None, frames_per_clip: int | None, compare: bool
+) -> Recording:
     """The recording in an .npz file: a table of `qpos`, a rollout, or STAC's datasets.
 
     The positions, (frames, columns) or (clips, frames, columns), are called `qpos`,
@@ -35,7 +37,7 @@ def read_npz(path: pathlib.Path, dataset: str | None, frames_per_clip: int | Non
         with np.load(path, allow_pickle=False) as file:
             if not isinstance(file, np.lib.npyio.NpzFile):
                 raise ValueError("it holds one array without names")
-            arrays = Arrays(file, str(path))
+            arrays = Arrays(file, str(path), compare)
             if dataset is None and all(name in arrays for name in stac.REQUIRED):
                 return stac.read(arrays, frames_per_clip)
             return _table(arrays, dataset, frames_per_clip)

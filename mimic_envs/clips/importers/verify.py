@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import numpy as np
 
+from mimic_envs.clips import kinematics
 from mimic_envs.clips.clipset import ClipSet
 from mimic_envs.clips.importers.recording import Recording
 from mimic_envs.clips.importers.report import Check
 
 POSITION_TOLERANCE = 1e-3
 """Largest difference of stored body positions, in body lengths."""
+MOST_FRAMES = 20_000
+"""Of longer recordings only so many frames are compared, evenly spread."""
 ANGLE_TOLERANCE_RAD = 2e-3
 """Largest difference of stored body rotations."""
 
@@ -27,11 +30,14 @@ def verify(recording: Recording, clips: ClipSet, scale: float) -> tuple[Check, .
         clips: The clips made of it, frame by frame in the same order.
         scale: What lengths were multiplied by.
     """
-    checks = []
-    if recording.xpos is not None:
-        checks.append(_check_poses(recording, clips, "xpos", recording.xpos * scale))
-    if recording.xquat is not None:
-        checks.append(_check_poses(recording, clips, "xquat", recording.xquat))
+    checks: list[Check | None] = []
+    if recording.xpos is not None or recording.xquat is not None:
+        rows = _sample(len(recording.frames))
+        xpos, xquat = _poses(clips, rows)
+        if recording.xpos is not None:
+            checks.append(_check_poses(recording, clips, "xpos", recording.xpos, xpos, rows, scale))
+        if recording.xquat is not None:
+            checks.append(_check_poses(recording, clips, "xquat", recording.xquat, xquat, rows, 1))
     if recording.markers is not None and recording.keypoints is not None:
         checks.append(_check_markers(recording, recording.markers, recording.keypoints))
     if recording.qvel is not None:
@@ -39,17 +45,34 @@ def verify(recording: Recording, clips: ClipSet, scale: float) -> tuple[Check, .
     return tuple(check for check in checks if check is not None)
 
 
+def _sample(count: int) -> np.ndarray:
+    """Frames to compare: all, or evenly spread ones of a long recording."""
+    return np.unique(np.linspace(0, count - 1, min(count, MOST_FRAMES)).astype(int))
+
+
+def _poses(clips: ClipSet, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Body positions and quaternions in some of the frames of all clips."""
+    qpos = np.concatenate(clips.motions())[rows].astype(np.float64)
+    return kinematics.forward(clips.body.model, qpos)
+
+
 def _check_poses(
-    recording: Recording, clips: ClipSet, array: str, stored: np.ndarray
-) -> Check | None:
-    body = clips.body
+    recording: Recording,
+    clips: ClipSet,
+    array: str,
+    whole: np.ndarray,
+    ours: np.ndarray,
+    rows: np.ndarray,
+    scale: float,
+) -> Check:
+    """Stored poses `whole` against `ours`, which are those of frames `rows`."""
+    body, stored = clips.body, whole[rows] * scale
     names = recording.body_names
     if names is None and stored.shape[1] == body.model.nbody:
         names = body.body_names
     if names is None or len(names) != stored.shape[1]:
         return Check(array, "", "not compared, the file does not name its bodies")
     names = tuple(body.aliases.get(name, name) for name in names)
-    ours = np.concatenate(_unpadded(clips, clips.xpos if array == "xpos" else clips.xquat))
     tolerance = POSITION_TOLERANCE * body.body_length if array == "xpos" else ANGLE_TOLERANCE_RAD
     unit = body.length_unit if array == "xpos" else "rad"
 
@@ -72,8 +95,8 @@ def _check_poses(
     if _most(straight) <= tolerance:
         detail = f"largest difference {straight.max():.2g} {unit}, {straight.shape[1]} bodies"
         return Check(array, "", detail)
-    swapped = _deinterleaved(recording, stored)
-    if swapped is not None and _most(error(swapped)) <= tolerance:
+    swapped = _deinterleaved(recording, whole)
+    if swapped is not None and _most(error(swapped[rows] * scale)) <= tolerance:
         return Check(array, "interleaved over clips", f"in order after swapping, {unit} exact")
     for shift in (1, -1, 2, -2):
         if _most(error(stored, shift)) <= tolerance:
@@ -84,8 +107,10 @@ def _check_poses(
             rest = error(stored / factor)
             if _most(rest) <= tolerance * max(1, 1 / abs(factor)):
                 return Check(array, "another length unit", f"{factor:.4g} times ours")
+    shared = [n for n in names if n in set(body.body_names) - {"world", "floor"}]
+    worst = shared[int(np.argmax(straight.max(axis=0)))]
     detail = f"median {np.median(straight):.2g} {unit}, largest {straight.max():.2g} {unit}"
-    return Check(array, "disagrees", detail + "; made with another model?")
+    return Check(array, "disagrees", f"{detail}, at {worst!r}; made with another model?")
 
 
 def _most(error: np.ndarray | None) -> float:
