@@ -19,6 +19,7 @@ __version__ = "0.1.0"
 
 ENV_IDS = {
     "mimic_envs/Fly-v0": "fly",
+    "mimic_envs/MouseArm-v0": "mouse_arm",
     "mimic_envs/Rodent-v0": "rodent",
 }
 """Registered environment ids and their bodies."""

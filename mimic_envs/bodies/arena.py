@@ -4,8 +4,18 @@ from __future__ import annotations
 
 import mujoco
 
+Colour = tuple[float, float, float]
+"""Red, green and blue, each from 0 to 1."""
 
-def add_floor(spec: mujoco.MjSpec, height: float, tile: float) -> None:
+_TILES: tuple[Colour, Colour] = ((0.80, 0.83, 0.85), (0.74, 0.78, 0.80))
+
+
+def add_floor(
+    spec: mujoco.MjSpec,
+    height: float,
+    tile: float,
+    colours: tuple[Colour, Colour] = _TILES,
+) -> None:
     """Add a sky and a checkered plane that animals collide with.
 
     The plane has `contype` 0 and `conaffinity` 1: it touches whatever geom has
@@ -15,6 +25,7 @@ def add_floor(spec: mujoco.MjSpec, height: float, tile: float) -> None:
         spec: The model to add to.
         height: Height of the plane along world z, in length units.
         tile: Edge of one square of the checker, in length units.
+        colours: Of the squares, in turn.
     """
     spec.stat.extent = 5 * tile  # sets the near plane and the reach of shadows
     spec.stat.center = (0, 0, height)
@@ -36,8 +47,8 @@ def add_floor(spec: mujoco.MjSpec, height: float, tile: float) -> None:
         name="floor",
         type=mujoco.mjtTexture.mjTEXTURE_2D,
         builtin=mujoco.mjtBuiltin.mjBUILTIN_CHECKER,
-        rgb1=(0.80, 0.83, 0.85),
-        rgb2=(0.74, 0.78, 0.80),
+        rgb1=colours[0],
+        rgb2=colours[1],
         width=512,
         height=512,
     )

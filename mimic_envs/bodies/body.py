@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     import mujoco
 
 
+METRES = {"m": 1.0, "cm": 0.01, "mm": 0.001}
+"""Length units that a body or a recording may have, in metres."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Keypoint:
     """A marker that a recording tracks.
@@ -78,17 +82,19 @@ class PDGains:
 
 @dataclasses.dataclass(frozen=True)
 class Camera:
-    """Where a picture of the animal is taken from, following its root body.
+    """Where a picture of the animal is taken from, following one of its bodies.
 
     Attributes:
-        distance: From the root body, in length units.
+        distance: From that body, in length units.
         azimuth_deg: Turn about the vertical; 90 looks along world +y.
         elevation_deg: Negative looks down.
+        target: The body in the middle of the picture; the root body if not given.
     """
 
     distance: float
     azimuth_deg: float
     elevation_deg: float
+    target: str | None = None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -196,6 +202,8 @@ _BODIES: dict[str, str | Body] = {
     "fly": "mimic_envs.bodies.fly",
     "mouse_arm": "mimic_envs.bodies.mouse_arm",
     "rodent": "mimic_envs.bodies.rodent",
+    "stick_insect": "mimic_envs.bodies.stick_insect",
+    "worm": "mimic_envs.bodies.worm",
 }
 """Bodies of this package by the module that has them as `BODY`, and those that users added."""
 

@@ -49,7 +49,7 @@ def import_(
         body: Name of the body, for example fly.
         out: The clip file to write.
         fps: Frames per second, where the file does not say it.
-        unit: Length unit of the file (m, dm, cm, mm, um), where it does not say it.
+        unit: Length unit of the file (m, cm, mm), where it does not say it.
         frames_per_clip: Cut the frames into clips of this many.
         dataset: Array of positions in an .npz file with several.
         degrees: Joint angles are in degrees.

@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import pathlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import h5py
 import numpy as np
@@ -79,6 +79,24 @@ class ClipSet:
     @functools.cached_property
     def _derived(self) -> derived.Derived:
         return derived.compute(self.body.model, self.qpos, self.lengths, self.fps, self.folder)
+
+    def per_frame(self, width: int, key: str, fill: Callable[[np.ndarray], None]) -> np.ndarray:
+        """An array of `width` numbers a frame, (C, T, width) float32, kept as `xpos` is.
+
+        Args:
+            width: Numbers for each frame.
+            key: Tells arrays apart that follow from these clips in different ways.
+            fill: Writes the values; not called if a file has them already.
+        """
+        shape = (*self.qpos.shape[:2], width)
+        if self.folder is None:
+            array = derived.aligned(shape)
+            fill(array)
+            return array
+        name = derived.fingerprint(self.body.model, self.qpos, self.lengths, self.fps)
+        name = hashlib.sha256(f"{name} {width} {key}".encode()).hexdigest()
+        wanted = {"values": shape}
+        return derived.mapped(self.folder / name, wanted, lambda new: fill(new["values"]))["values"]
 
     @property
     def nbytes(self) -> int:

@@ -71,7 +71,7 @@ def compute(
         arrays = {name: aligned(shape) for name, shape in wanted.items()}
         fill(arrays)
     else:
-        key = _fingerprint(model, qpos, lengths, fps)
+        key = fingerprint(model, qpos, lengths, fps)
         arrays = mapped(folder / key, wanted, fill)
     return Derived(**arrays)
 
@@ -161,7 +161,7 @@ def _partial(folder: pathlib.Path) -> Iterator[pathlib.Path]:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _fingerprint(model: mujoco.MjModel, qpos: np.ndarray, lengths: np.ndarray, fps: float) -> str:
+def fingerprint(model: mujoco.MjModel, qpos: np.ndarray, lengths: np.ndarray, fps: float) -> str:
     """SHA-256 of everything that the arrays follow from."""
     digest = hashlib.sha256(f"1 {mujoco.__version__} {fps!r} {qpos.shape}".encode())
     for name in ("body_parentid", "body_pos", "body_quat", "body_mocapid", "jnt_type"):

@@ -70,3 +70,13 @@ def quaternion_slices(model: mujoco.MjModel) -> list[slice]:
         elif model.jnt_type[joint] == mujoco.mjtJoint.mjJNT_BALL:
             slices.append(slice(start, start + 4))
     return slices
+
+
+def length_columns(model: mujoco.MjModel) -> list[int]:
+    """Entries of `qpos` that are lengths: those of slides, and three of each free joint."""
+    count = {int(mujoco.mjtJoint.mjJNT_FREE): 3, int(mujoco.mjtJoint.mjJNT_SLIDE): 1}
+    return [
+        int(start) + i
+        for kind, start in zip(model.jnt_type, model.jnt_qposadr, strict=True)
+        for i in range(count.get(int(kind), 0))
+    ]

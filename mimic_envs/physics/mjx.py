@@ -101,9 +101,13 @@ class WarpPhysics(MjxPhysics):
     """
 
     name = "warp"
+    MAX_CONSTRAINTS = 512
 
     def __init__(
-        self, body: bodies.Body, max_contacts: int = 65536, max_constraints: int = 256
+        self,
+        body: bodies.Body,
+        max_contacts: int = 65536,
+        max_constraints: int = MAX_CONSTRAINTS,
     ) -> None:
         if importlib.util.find_spec("warp") is None:
             raise RuntimeError(

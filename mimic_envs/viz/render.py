@@ -126,7 +126,7 @@ def follow(
     mujoco.mj_kinematics(body.model, data)
     _place_tendons(body, data)
     mujoco.mj_camlight(body.model, data)
-    view.lookat[:] = data.body(body.root_body).xpos
+    view.lookat[:] = data.body(body.camera.target or body.root_body).xpos
     if body.root_joints:
         view.lookat[2] = _floor_height(body.model) + 0.25 * body.body_length
 

@@ -6,7 +6,7 @@ import h5py
 import numpy as np
 import pytest
 
-from mimic_envs.clips import ClipSet, import_stac
+from mimic_envs.clips import ClipSet, import_stac, load
 
 
 @pytest.fixture
@@ -66,6 +66,23 @@ def test_not_stac(tmp_path) -> None:
 def test_frames_must_divide_into_clips(stac) -> None:
     with pytest.raises(ValueError, match="20 frames do not divide into clips of 7"):
         import_stac(stac, "rodent", frames_per_clip=7)
+
+
+def test_lengths_of_published_recordings_are_converted(tmp_path) -> None:
+    """The stick insect's are in metres, under other joint names, and say `1 frame per clip`."""
+    ours = load("builtin/tiny", "stick_insect").select(["tiny_tetrapod_1.6cmps"])
+    theirs = {name: published for published, name in ours.body.aliases.items()}
+    columns = [n for n in ours.body.joint_names for _ in range(7 if n == "root" else 1)]
+    qpos = ours.motions()[0].astype(np.float64)
+    qpos[:, :3] /= 100
+    with h5py.File(tmp_path / "stac.h5", "w") as file:
+        file["qpos"] = qpos
+        file["names_qpos"] = np.array([theirs.get(name, name).encode() for name in columns])
+        file["config"] = b"stac:\n  n_frames_per_clip: 1\n"
+    imported = import_stac(tmp_path / "stac.h5", "stick_insect", fps=ours.fps)
+    assert len(imported) == 1
+    np.testing.assert_allclose(imported.qpos, ours.qpos, atol=1e-6)
+    np.testing.assert_allclose(imported.xpos, ours.xpos, atol=1e-5)
 
 
 def test_recorded_velocities_are_corrected(recordings, rodent_recordings: ClipSet) -> None:

@@ -45,3 +45,5 @@ def test_same_trajectory_bit_for_bit(env_id: str) -> None:
         np.testing.assert_allclose(flatten(state.obs), observations, atol=1e-3, rtol=1e-4)
         np.testing.assert_allclose(rewards, state.reward, atol=1e-5)
         np.testing.assert_allclose([r[1] for r in results], rewards, atol=1e-5)
+        if np.asarray(state.truncated).any():  # the vector environment is about to begin anew
+            break

@@ -59,7 +59,7 @@ def import_clips(
         body: The body, or its name.
         fps: Frames per second of the recording; needed where the file does not say it, except
             for STAC files, which are taken for the body's published recordings.
-        unit: Length unit of the recording: m, dm, cm, mm or um; needed as `fps` is.
+        unit: Length unit of the recording, m, cm or mm; needed as `fps` is.
         frames_per_clip: Frames per clip; what the file says if not given, and one clip if that
             does not say either.
         dataset: Name of the array of positions in an .npz file with several.

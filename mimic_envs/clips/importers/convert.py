@@ -10,6 +10,7 @@ import mujoco
 import numpy as np
 
 from mimic_envs import bodies
+from mimic_envs.bodies.body import METRES
 from mimic_envs.clips import kinematics
 from mimic_envs.clips.clipset import ClipSet
 from mimic_envs.clips.importers.recording import Recording
@@ -25,9 +26,6 @@ PUBLISHED = {
 }
 """Rate in Hz and length unit of the published recordings of each body, as their papers and
 configurations say; the files themselves do not."""
-
-METRES = {"m": 1.0, "dm": 0.1, "cm": 0.01, "mm": 0.001, "um": 1e-6}
-"""Length units, in metres."""
 
 _UNIT_NORM = 5e-7  # a quaternion rounded to float32 is left alone, so that no bit changes
 _FAR = 20.0  # body lengths from the floor beyond which a unit is surely wrong
@@ -60,7 +58,7 @@ def convert(
     if options.degrees:
         frames[:, _angles(body.model)] *= np.pi / 180
     scale = METRES[unit[0]] / METRES[body.length_unit] if unit[0] else 1.0
-    lengths = _lengths(body.model)
+    lengths = kinematics.length_columns(body.model)
     if scale != 1:
         frames[:, lengths] *= scale
     count, deviation = _renormalise(body, frames, where)
@@ -107,7 +105,7 @@ def _rate(recording: Recording, body: bodies.Body, options: Options) -> tuple[fl
 
 
 def _unit(recording: Recording, body: bodies.Body, options: Options) -> tuple[str, str]:
-    if not _lengths(body.model):
+    if not kinematics.length_columns(body.model):
         return "", ""
     for unit, origin in ((options.unit, "given"), (recording.unit, "the file says so")):
         if unit is not None:
@@ -219,7 +217,7 @@ def _clip_to_limits(body: bodies.Body, frames: np.ndarray) -> dict[str, float]:
 
 
 def _unit_doubts(body: bodies.Body, clips: ClipSet) -> tuple[str, ...]:
-    if not _lengths(body.model):
+    if not kinematics.length_columns(body.model):
         return ()
     sample = np.concatenate([motion[:: max(len(motion) // 4, 1)] for motion in clips.motions()])
     places, _ = kinematics.forward(body.model, sample)
@@ -242,17 +240,6 @@ def _spans(model: mujoco.MjModel) -> tuple[list[int], list[int]]:
     """First and last + 1 column of `qpos` of each joint."""
     starts = model.jnt_qposadr.tolist()
     return starts, [*starts[1:], model.nq]
-
-
-def _lengths(model: mujoco.MjModel) -> list[int]:
-    """Columns of `qpos` that are lengths."""
-    columns: list[int] = []
-    for kind, start in zip(model.jnt_type, model.jnt_qposadr.tolist(), strict=True):
-        if kind == mujoco.mjtJoint.mjJNT_FREE:
-            columns += range(start, start + 3)
-        elif kind == mujoco.mjtJoint.mjJNT_SLIDE:
-            columns.append(start)
-    return columns
 
 
 def _angles(model: mujoco.MjModel) -> list[int]:

@@ -1,0 +1,224 @@
+"""Measure every body and write docs/measured.md, which takes half an hour on 2 cores.
+
+    python docs/measure.py --recordings ../shared/data --skip-mjx
+
+Scores do not depend on the machine; times do, so compare those of one run only.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false")
+
+import dataclasses
+import pathlib
+import platform
+import time
+from collections.abc import Callable, Iterator
+
+import gymnasium
+import jax
+import mujoco
+import numpy as np
+import tyro
+from generate import DOCS, table
+
+import mimic_envs
+from mimic_envs import bodies, controllers, scoring
+from mimic_envs import clips as clips_
+from mimic_envs.env import FunctionalEnv
+from mimic_envs.physics.native import NativeBatch
+
+COUNT = 256
+
+
+@dataclasses.dataclass
+class Options:
+    """Write docs/measured.md."""
+
+    recordings: pathlib.Path | None = None
+    """Folder of recordings of real animals, one folder for each body."""
+    skip_mjx: bool = False
+    """Leave out MJX, which compiles for minutes."""
+    bodies: tuple[str, ...] = ()
+    """Only print these bodies' rows and write nothing."""
+
+
+def main(options: Options) -> None:
+    """Measure and write."""
+    chosen = options.bodies or tuple(mimic_envs.ENV_IDS.values())
+    speeds = [speed_row(name, options.skip_mjx) for name in chosen]
+    scores = [row for name in chosen for row in score_rows(name, options.recordings)]
+    steady = [stability_row(name) for name in chosen]
+    page = "\n\n".join(
+        [
+            "# Measured",
+            "<!-- made by docs/measure.py, do not edit -->",
+            f"MuJoCo {mujoco.__version__}, JAX {jax.__version__}, Python "
+            f"{platform.python_version()}, {os.cpu_count()} cores.",
+            "## Scores without learning",
+            "Protocol `mimic-1`, mean over clips (the leaderboard uses the interquartile mean). "
+            "`coverage` is the share of frames before the first limit is crossed; "
+            "`aligned` is the score after the root is moved onto its reference.",
+            table(("body", "clips", "controller", "score", "aligned", "joints (deg)", "coverage"),
+                  scores),
+            "## Steps per second",
+            f"`native`: {COUNT} simulations under small random controls. `vector env`: the same "
+            "through `gymnasium.make_vec`. `mjx` on the CPU: 64 environments, jitted.",
+            table(("body", "dofs", "physics step (ms)", "physics steps/s", "control steps/s",
+                   "times real time", "vector env steps/s", "mjx steps/s", "mjx compile (s)"),
+                  speeds),
+            "## Random actions",
+            f"{COUNT} environments, 10 s of uniform actions in [-1, 1], episodes ending at the "
+            "body's limits.",
+            table(("body", "control steps", "episodes", "diverged", "not finite"), steady),
+        ]
+    )  # fmt: skip
+    print(page)
+    if not options.bodies:
+        (DOCS / "measured.md").write_text(page + "\n")
+
+
+def score_rows(name: str, recordings: pathlib.Path | None) -> Iterator[tuple[str, ...]]:
+    """Rows of the score table."""
+    sets = {"builtin/test": clips_.load("builtin/test", name)}
+    if recordings is not None and (recorded := load_recordings(name, recordings)) is not None:
+        sets["recordings"] = recorded
+    for title, clips in sets.items():
+        env = mimic_envs.make(name, clips=clips, terminate=False)
+        for controller in ("zero", "pd", "wbc"):
+            try:
+                chosen = controllers.make(controller, env)
+            except ValueError:  # wbc serves some bodies only
+                continue
+            found = scoring.score(env, chosen, clips, title).metrics
+            values = [
+                found[metric].mean()
+                for metric in ("score", "root_aligned_score", "joint_rmse_deg", "coverage")
+            ]
+            row = (name, title, controller, *(f"{x:.3g}" for x in values))
+            print(*row, flush=True)
+            yield row
+
+
+def load_recordings(name: str, folder: pathlib.Path) -> clips_.ClipSet | None:
+    """All recordings of a body as one set, or None without any."""
+    if name == "worm":
+        path = folder / name / "published_rollout.npz"
+        if not path.is_file():
+            return None
+        qpos = np.load(path)["qpos_reference"]
+        return clips_.ClipSet.from_motions(name, [qpos], 20.0, names=["published"])
+    paths = sorted((folder / name).glob("*_ik.h5")) or sorted(
+        (folder / name).glob("reference_clips.h5")
+    )
+    sets = [clips_.load(path, name) for path in paths]
+    if not sets:
+        return None
+    motions = [motion for one in sets for motion in one.motions()]
+    return clips_.ClipSet.from_motions(name, motions, sets[0].fps)
+
+
+def speed_row(name: str, skip_mjx: bool) -> tuple[str, ...]:
+    """A row of the speed table."""
+    body = bodies.get(name)
+    env = mimic_envs.make(body, clips="builtin/train")
+    physics = COUNT * body.substeps / best(native_step(env))
+    vector = COUNT / best(vector_step(name))
+    mjx, compile_s = (None, None) if skip_mjx else mjx_speed(body)
+    row = (
+        name,
+        str(body.model.nv),
+        f"{1000 * body.model.opt.timestep:g}",
+        f"{physics:,.0f}",
+        f"{physics / body.substeps:,.0f}",
+        f"{physics * body.model.opt.timestep:.0f}",
+        f"{vector:,.0f}",
+        f"{mjx:,.0f}" if mjx else "-",
+        f"{compile_s:.0f}" if compile_s else "-",
+    )
+    print(*row, flush=True)
+    return row
+
+
+def best(step: Callable[[], None], rounds: int = 8, steps: int = 20) -> float:
+    """Seconds of a step: the fastest round, which other work on the machine disturbed least."""
+    seconds = []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        for _ in range(steps):
+            step()
+        seconds.append((time.perf_counter() - start) / steps)
+    return min(seconds)
+
+
+def native_step(env: FunctionalEnv) -> Callable[[], None]:
+    """Raw physics, put back to the clips every 20 steps."""
+    model, rng = env.body.model, np.random.default_rng(0)
+    batch = NativeBatch(model, COUNT, env.body.substeps)
+    clips = rng.integers(0, len(env.clips), COUNT)
+    start = env.clips.qpos[clips, 0].astype(np.float64)
+    count = 0
+
+    def step() -> None:
+        nonlocal count
+        if count % 20 == 0:
+            batch.rows[:] = 0
+            batch.rows[:, 1 : 1 + model.nq] = start
+            batch.diverged[:] = False
+        count += 1
+        batch.advance(rng.uniform(-0.1, 0.1, (COUNT, model.nu)))
+
+    return step
+
+
+def vector_step(name: str) -> Callable[[], None]:
+    """A step of the Gymnasium vector environment."""
+    env = gymnasium.make_vec(env_id(name), num_envs=COUNT, clips="builtin/train")
+    env.reset(seed=0)
+    rng = np.random.default_rng(0)
+    return lambda: env.step(rng.uniform(-0.1, 0.1, env.action_space.shape).astype(np.float32))
+
+
+def mjx_speed(body: bodies.Body, count: int = 64) -> tuple[float, float]:
+    """Control steps per second of MJX on the CPU, and the seconds of its compilation."""
+    with jax.enable_compilation_cache(False):
+        env = mimic_envs.make(body, clips="builtin/tiny", backend="mjx")
+        state = jax.jit(jax.vmap(FunctionalEnv.reset, (None, 0)))(
+            env, jax.random.split(jax.random.key(0), count)
+        )
+        actions = 0.1 * jax.random.normal(jax.random.key(1), (count, env.action_size))
+        step = jax.jit(jax.vmap(FunctionalEnv.step, (None, 0, 0)))
+        start = time.perf_counter()
+        compiled = step.lower(env, state, actions).compile()
+        compile_s = time.perf_counter() - start
+    seconds = best(lambda: jax.block_until_ready(compiled(env, state, actions)), rounds=3, steps=3)
+    return count / seconds, compile_s
+
+
+def stability_row(name: str) -> tuple[str, ...]:
+    """10 s of random actions."""
+    body = bodies.get(name)
+    env = gymnasium.make_vec(env_id(name), num_envs=COUNT, clips="builtin/train")
+    env.reset(seed=0)
+    rng, steps = np.random.default_rng(0), round(10 / body.control_timestep_s)
+    episodes = diverged = invalid = 0
+    for _ in range(steps):
+        actions = rng.uniform(-1, 1, env.action_space.shape).astype(np.float32)
+        obs, _, terminated, truncated, info = env.step(actions)
+        episodes += int((terminated | truncated).sum())
+        diverged += int(info["diverged"].sum())
+        invalid += int((~np.isfinite(obs).all(axis=1)).sum())
+    row = (name, f"{steps * COUNT:,}", f"{episodes:,}", str(diverged), str(invalid))
+    print(*row, flush=True)
+    return row
+
+
+def env_id(name: str) -> str:
+    """The environment id of a body."""
+    return next(key for key, value in mimic_envs.ENV_IDS.items() if value == name)
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Options))
