@@ -89,14 +89,13 @@ class ClipSet:
             fill: Writes the values; not called if a file has them already.
         """
         shape = (*self.qpos.shape[:2], width)
-        if self.folder is None:
-            array = derived.aligned(shape)
-            fill(array)
-            return array
-        name = derived.fingerprint(self.body.model, self.qpos, self.lengths, self.fps)
-        name = hashlib.sha256(f"{name} {width} {key}".encode()).hexdigest()
-        wanted = {"values": shape}
-        return derived.mapped(self.folder / name, wanted, lambda new: fill(new["values"]))["values"]
+        place = None
+        if self.folder is not None:
+            name = derived.fingerprint(self.body.model, self.qpos, self.lengths, self.fps)
+            name = hashlib.sha256(f"{name} {width} {key}".encode()).hexdigest()
+            place = self.folder / name
+        made = derived.stored(place, {"values": shape}, lambda arrays: fill(arrays["values"]))
+        return made["values"]
 
     @property
     def nbytes(self) -> int:

@@ -14,12 +14,14 @@ import os
 import pathlib
 import shutil
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator
 
 import mujoco
 import numpy as np
 
 from mimic_envs.clips import kinematics
+from mimic_envs.messages import MimicEnvsWarning
 
 _ALIGNMENT = 64
 """JAX on a CPU uses arrays that begin at a multiple of this as they are, and copies others."""
@@ -67,13 +69,8 @@ def compute(
         with concurrent.futures.ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
             list(pool.map(one, range(len(qpos))))
 
-    if folder is None:
-        arrays = {name: aligned(shape) for name, shape in wanted.items()}
-        fill(arrays)
-    else:
-        key = fingerprint(model, qpos, lengths, fps)
-        arrays = mapped(folder / key, wanted, fill)
-    return Derived(**arrays)
+    place = None if folder is None else folder / fingerprint(model, qpos, lengths, fps)
+    return Derived(**stored(place, wanted, fill))
 
 
 def _fill_clip(
@@ -92,6 +89,33 @@ def _fill_clip(
     xpos, xquat = arrays["xpos"][clip], arrays["xquat"][clip]
     kinematics.forward(model, qpos, (xpos[:length], xquat[:length]))
     xpos[length:], xquat[length:] = xpos[length - 1], xquat[length - 1]
+
+
+def stored(
+    folder: pathlib.Path | None,
+    wanted: dict[str, tuple[int, ...]],
+    fill: Callable[[dict[str, np.ndarray]], None],
+) -> dict[str, np.ndarray]:
+    """Float32 arrays in files of a folder, or in memory without a folder or without room there.
+
+    Args:
+        folder: Their folder.
+        wanted: Names and shapes.
+        fill: Writes the arrays' values where files do not have them yet.
+    """
+    if folder is not None:
+        try:
+            return mapped(folder, wanted, fill)
+        except OSError as error:
+            warnings.warn(
+                f"velocities and body poses stay in memory, they cannot be kept in {folder}: "
+                f"{error}; the environment variable MIMIC_ENVS_CACHE names another place",
+                MimicEnvsWarning,
+                stacklevel=2,
+            )
+    arrays = {name: aligned(shape) for name, shape in wanted.items()}
+    fill(arrays)
+    return arrays
 
 
 def aligned(shape: tuple[int, ...]) -> np.ndarray:
@@ -122,6 +146,8 @@ def mapped(
             name: np.lib.format.open_memmap(partial / f"{name}.npy", "w+", np.float32, shape)
             for name, shape in wanted.items()
         }
+        for name in wanted:
+            _reserve(partial / f"{name}.npy")
         fill(dict(files))
         for file in files.values():
             file.flush()
@@ -130,6 +156,13 @@ def mapped(
     if found is None:
         raise OSError(f"{folder}: cannot read the arrays that were just written there")
     return found
+
+
+def _reserve(path: pathlib.Path) -> None:
+    """Take a file's room on the disk now: writing to mapped memory without room kills Python."""
+    if hasattr(os, "posix_fallocate"):
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
 
 
 def _open(folder: pathlib.Path, wanted: dict[str, tuple[int, ...]]) -> dict[str, np.ndarray] | None:

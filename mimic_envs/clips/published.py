@@ -16,7 +16,7 @@ import shutil
 from collections.abc import Mapping
 from typing import Any
 
-from mimic_envs import __version__, bodies
+from mimic_envs import bodies
 from mimic_envs.cache import cache_directory
 from mimic_envs.clips.clipset import ClipSet
 from mimic_envs.clips.download import DownloadError, Patience, Progress, download, read_json
@@ -232,7 +232,7 @@ def fetch(
     with atomically(_folder(name) / "record.json") as partial:
         said = {"sha256": checksums, "licence": licence, "page": chosen.page}
         said |= {"citation": chosen.citation, "content_sha256": clips.content_hash}
-        partial.write_text(json.dumps(said | {"mimic_envs": __version__}, indent=2))
+        partial.write_text(json.dumps(said, indent=2))
     if not keep_original:
         shutil.rmtree(originals, ignore_errors=True)
     return Fetched(clips, path_of(name), report, licence)
