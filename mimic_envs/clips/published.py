@@ -28,8 +28,7 @@ PREFIX = "published/"
 """What the names of these sets begin with in `clips.load`."""
 
 MIMIC_MJX = (
-    "Zhang, Yang et al. (2025): MIMIC-MJX: Neuromechanical Emulation of Animal Behavior. "
-    "arXiv:2511.20532"
+    "Zhang et al. (2025): MIMIC-MJX: Neuromechanical Emulation of Animal Behavior. arXiv:2511.20532"
 )
 _RODENT = (
     "Aldarondo et al. (2024): A virtual rodent predicts the structure of neural activity across "
@@ -109,7 +108,7 @@ PUBLISHED = {
         pattern="stick_box_model_reference.h5",
         fps=75.0,
         unit="m",
-        megabytes=39.0,
+        megabytes=39.0,  # from an excerpt, which has 2.3 kB a frame
         citation=MIMIC_MJX,
         frames_per_clip=225,
     ),
@@ -126,6 +125,10 @@ class RawRecording:
 
 
 RAW = {
+    "worm": RawRecording(
+        "worms crawling, joint angles at 20 Hz; the public pointer to the files leads nowhere",
+        "https://mimic-mjx.talmolab.org",
+    ),
     "fly_tethered": RawRecording(
         "flies on a ball, joint angles and keypoints at 300 Hz",
         "https://doi.org/10.5061/dryad.nzs7h44s4",
