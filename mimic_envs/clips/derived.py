@@ -6,7 +6,6 @@ operating system brings in what is looked at, and save the time to compute them 
 
 from __future__ import annotations
 
-import concurrent.futures
 import contextlib
 import dataclasses
 import hashlib
@@ -62,12 +61,10 @@ def compute(
     wanted = {name: (*leading, *shape) for name, shape in shapes(model).items()}
 
     def fill(arrays: dict[str, np.ndarray]) -> None:
-        def one(clip: int) -> None:
+        # threads gain nothing here: on two cores 1.9 s instead of 2.0 s for 842 clips of the rat,
+        # because most of the 9 us of a frame are spent in Python
+        for clip in range(len(qpos)):
             _fill_clip(model, qpos[clip], int(lengths[clip]), fps, arrays, clip)
-
-        # MuJoCo lets other threads run while it computes
-        with concurrent.futures.ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
-            list(pool.map(one, range(len(qpos))))
 
     place = None if folder is None else folder / fingerprint(model, qpos, lengths, fps)
     return Derived(**stored(place, wanted, fill))

@@ -25,7 +25,7 @@ def clips() -> ClipSet:
 
 
 def test_by_one_call_a_frame(clips: ClipSet) -> None:
-    """What the threads fill in is what one MjData says frame by frame."""
+    """What fills the arrays is what MjData says frame by frame."""
     model = clips.body.model
     data = mujoco.MjData(model)
     for i, motion in enumerate(clips.motions()):
