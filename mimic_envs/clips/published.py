@@ -294,7 +294,8 @@ def _listing(chosen: PublishedSet, patience: Patience | None) -> dict[str, tuple
             for entry in entries:
                 name = pathlib.PurePosixPath(entry["path"]).name
                 if entry["type"] == "file" and fnmatch.fnmatch(name, chosen.pattern):
-                    checksum = entry.get("lfs", {}).get("oid")
+                    # files outside the hub's large-file storage have a git hash only
+                    checksum = (entry.get("lfs") or {}).get("oid")
                     found[name] = int(entry["size"]), checksum
         except (TypeError, KeyError, AttributeError, ValueError) as error:
             raise DownloadError(f"{page}: not the listing of a folder: {error!r}") from error

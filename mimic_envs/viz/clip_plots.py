@@ -214,11 +214,12 @@ def _limbs(body: bodies.Body) -> dict[str, list[str]]:
             carrier = int(model.body_parentid[carrier])
             moved = [name for name in body.end_effectors if model.body(name).id == carrier]
         groups[moved[0] if len(moved) == 1 else "trunk"].append(joint)
-    return {name: joints for name, joints in groups.items() if joints}
+    found = {name: joints for name, joints in groups.items() if joints}
+    return found if len(found) > 1 else {"joints": list(body.hinge_names)}
 
 
 def _short(joint: str, limb: str) -> str:
     """A joint's name without the words that its limb's name has already."""
     words = set(limb.split("_"))
     kept = [word for word in joint.split("_") if word not in words]
-    return " ".join(kept) or joint
+    return " ".join(kept) or joint.split("_")[0]

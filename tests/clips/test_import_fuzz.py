@@ -201,3 +201,24 @@ def test_broken_clip_file(folder: pathlib.Path, data) -> None:
     except ValueError as error:
         message = str(error)
         assert str(path) in message
+
+
+@THOROUGH
+@given(
+    st.sampled_from([".csv", ".npz", ".h5", ".hdf5", ".txt", ".tsv", ""]),
+    st.binary(max_size=200) | st.text(max_size=200).map(lambda text: text.encode("utf-8")),
+)
+def test_any_bytes(folder: pathlib.Path, ending: str, content: bytes) -> None:
+    path = folder / f"any{ending}"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=str(path)):
+        import_clips(path, "fly", fps=50, unit="cm")
+
+
+@THOROUGH
+@given(st.text("0123456789.,;\t\n-e# nai", max_size=120))
+def test_any_table(folder: pathlib.Path, content: str) -> None:
+    path = folder / "any.csv"
+    path.write_text(f"free_x,coxa_T1_left\n{content}")
+    with pytest.raises(ValueError, match=str(path)):
+        import_clips(path, "fly", fps=50, unit="cm", fill=True)
