@@ -99,7 +99,8 @@ def split(clips: ClipSet, test: float = 0.2, seed: int = 0, session: str | None 
             treats every clip as a session of its own, which is right for generated clips only.
 
     Raises:
-        ValueError: A name does not match, or there is only one session.
+        ValueError: A name does not match, names say behaviours instead of sessions, or there
+            is only one session.
     """
     if not 0 < test < 1:
         raise ValueError(f"test must be a share above 0 and below 1, got {test!r}")
@@ -111,6 +112,14 @@ def split(clips: ClipSet, test: float = 0.2, seed: int = 0, session: str | None 
             f"all {len(clips)} clips are of one session, {next(iter(sessions))!r}: say what a "
             "session is (session=, a regular expression with a group), or split by clip "
             "(session=None) if that leaks nothing"
+        )
+    if session is not None and all(
+        clips.labels[i] == name for name, members in sessions.items() for i in members
+    ):
+        raise ValueError(
+            f"names such as {clips.names[0]!r} say what the animal does, not in which session: "
+            "say what a session is (session=), or split by clip (session=None), knowing that "
+            "clips of one session may then be in both parts"
         )
     frames = {s: int(clips.lengths[members].sum()) for s, members in sessions.items()}
     wanted, held, left = test * sum(frames.values()), 0, sorted(frames, key=_lot(seed))

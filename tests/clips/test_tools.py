@@ -216,6 +216,14 @@ class TestSplit:
             split(clips)
         assert len(split(clips, 0.3, session=None).parts["test"]) == 1
 
+    def test_behaviours_are_no_sessions(self, rats: ClipSet) -> None:
+        motion, names = rats.motions()[0], ["Walk_1", "Walk_2", "Rear_1", "Groom_7"]
+        labels = [name.split("_")[0] for name in names]
+        clips = ClipSet.from_motions("rodent", [motion] * 4, 50, names, labels)
+        with pytest.raises(ValueError, match="'Walk_1' say what the animal does"):
+            split(clips)
+        assert split(clips, 0.5, session=None).parts["test"]
+
     def test_bad_arguments(self, sessions: ClipSet) -> None:
         with pytest.raises(ValueError, match="share above 0 and below 1"):
             split(sessions, 1.0)
