@@ -33,7 +33,7 @@ class ClipSet:
 
     Make one with `ClipSet.from_motions` or `ClipSet.load`; both check everything.
     Frames beyond a clip's length repeat its last frame with zero velocity. Velocities and body
-    poses are computed when they are first asked for.
+    poses are computed when they are first asked for. Arrays are read-only: copy to change them.
 
     Attributes:
         body: The body that moves.
@@ -433,4 +433,5 @@ def _padded(motions: Sequence[np.ndarray]) -> np.ndarray:
     qpos = derived.aligned((len(motions), longest, motions[0].shape[1]))
     for padded, motion in zip(qpos, motions, strict=True):
         padded[: len(motion)], padded[len(motion) :] = motion, motion[-1]
+    qpos.flags.writeable = False  # JAX may look at the same memory
     return qpos

@@ -112,6 +112,8 @@ def stored(
             )
     arrays = {name: aligned(shape) for name, shape in wanted.items()}
     fill(arrays)
+    for array in arrays.values():
+        array.flags.writeable = False  # JAX may look at the same memory
     return arrays
 
 

@@ -60,6 +60,13 @@ def test_files_hold_the_same(clips: ClipSet, tmp_path) -> None:
     assert mapped.nbytes == clips.qpos.nbytes + sum(getattr(clips, n).nbytes for n in ARRAYS)
 
 
+def test_arrays_are_read_only(clips: ClipSet) -> None:
+    """An environment on a CPU looks at the same memory."""
+    for name in ("qpos", *ARRAYS):
+        with pytest.raises(ValueError, match="read-only"):
+            getattr(clips, name)[0] = 0
+
+
 def test_made_once(clips: ClipSet, tmp_path, monkeypatch) -> None:
     _ = clips.on_disk(tmp_path).xpos
     monkeypatch.setattr(derived, "_fill_clip", lambda *args: pytest.fail("made again"))
