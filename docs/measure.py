@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 
 os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false")
+os.environ.setdefault("NPROC", "8")  # see mimic_envs.physics.mjx.prepare_cpu_compiler
 
 import dataclasses
 import pathlib

@@ -8,7 +8,8 @@ import sys
 
 if sys.platform == "linux" and not os.environ.get("DISPLAY"):
     os.environ.setdefault("MUJOCO_GL", "osmesa")
-# before any test starts JAX: without it MJX does not compile on a CPU
+# before any test starts JAX: without these MJX does not compile on a CPU, or waits for ever
+os.environ.setdefault("NPROC", "8")
 os.environ["XLA_FLAGS"] = (
     os.environ.get("XLA_FLAGS", "") + " --xla_cpu_use_fusion_emitters=false"
 ).strip()
