@@ -105,16 +105,12 @@ def score_rows(name: str, recordings: pathlib.Path | None) -> Iterator[tuple[str
 
 def load_recordings(name: str, folder: pathlib.Path) -> clips_.ClipSet | None:
     """All recordings of a body as one set, or None without any."""
-    if name == "worm":
-        path = folder / name / "published_rollout.npz"
-        if not path.is_file():
-            return None
-        qpos = np.load(path)["qpos_reference"]
-        return clips_.ClipSet.from_motions(name, [qpos], 20.0, names=["published"])
-    paths = sorted((folder / name).glob("*_ik.h5")) or sorted(
-        (folder / name).glob("reference_clips.h5")
-    )
-    sets = [clips_.load(path, name) for path in paths]
+    patterns = ("reference_clips.h5", "*_ik.h5")
+    paths = [path for p in patterns for path in sorted((folder / name).glob(p))]
+    if not paths and (folder / name).is_dir():
+        paths = sorted((folder / name).glob("published_rollout.npz"))
+    unit = {"worm": "mm"}.get(name)  # the others' layout has a known one
+    sets = [clips_.import_clips(path, name, unit=unit)[0] for path in paths]
     if not sets:
         return None
     motions = [motion for one in sets for motion in one.motions()]
