@@ -24,6 +24,7 @@ import mujoco
 import numpy as np
 import tyro
 from generate import DOCS, table
+from jax.experimental.compilation_cache import compilation_cache
 
 import mimic_envs
 from mimic_envs import bodies, controllers, scoring
@@ -180,16 +181,19 @@ def vector_step(name: str) -> Callable[[], None]:
 
 def mjx_speed(body: bodies.Body, count: int = 64) -> tuple[float, float]:
     """Control steps per second of MJX on the CPU, and the seconds of its compilation."""
-    with jax.enable_compilation_cache(False):
-        env = mimic_envs.make(body, clips="builtin/tiny", backend="mjx")
-        state = jax.jit(jax.vmap(FunctionalEnv.reset, (None, 0)))(
-            env, jax.random.split(jax.random.key(0), count)
-        )
-        actions = 0.1 * jax.random.normal(jax.random.key(1), (count, env.action_size))
-        step = jax.jit(jax.vmap(FunctionalEnv.step, (None, 0, 0)))
-        start = time.perf_counter()
-        compiled = step.lower(env, state, actions).compile()
-        compile_s = time.perf_counter() - start
+    jax.config.update("jax_enable_compilation_cache", False)  # or it is only loaded
+    compilation_cache.reset_cache()
+    env = mimic_envs.make(body, clips="builtin/tiny", backend="mjx")
+    state = jax.jit(jax.vmap(FunctionalEnv.reset, (None, 0)))(
+        env, jax.random.split(jax.random.key(0), count)
+    )
+    actions = 0.1 * jax.random.normal(jax.random.key(1), (count, env.action_size))
+    step = jax.jit(jax.vmap(FunctionalEnv.step, (None, 0, 0)))
+    start = time.perf_counter()
+    compiled = step.lower(env, state, actions).compile()
+    compile_s = time.perf_counter() - start
+    jax.config.update("jax_enable_compilation_cache", True)
+    compilation_cache.reset_cache()
     seconds = best(lambda: jax.block_until_ready(compiled(env, state, actions)), rounds=3, steps=3)
     return count / seconds, compile_s
 
