@@ -14,6 +14,7 @@ import numpy as np
 import mimic_envs
 from mimic_envs import bodies
 from mimic_envs import clips as clips_
+from mimic_envs.clips import published
 from mimic_envs.tasks import rewards
 
 DOCS = pathlib.Path(__file__).parent
@@ -215,12 +216,42 @@ def _clips(body: bodies.Body) -> str:
     return table(("set", "clips", "duration", "rate", "labels", "SHA-256 begins"), rows)
 
 
+def published_page() -> str:
+    """The list of published recordings."""
+    fetched = [
+        [
+            f"`{name}`",
+            one.body,
+            one.about,
+            f"{one.fps:g} Hz, {one.unit}",
+            f"{one.megabytes:g} MB",
+            f"[{one.repo}]({one.page}), {one.folder}",
+            one.citation,
+        ]
+        for name, one in published.PUBLISHED.items()
+    ]
+    by_hand = [[f"`{name}`", raw.about, raw.page] for name, raw in published.RAW.items()]
+    sections = [
+        "# Published recordings",
+        "<!-- made by docs/generate.py, do not edit -->",
+        'Fetched by `mimic-envs clips fetch NAME`; then `clips="published/NAME"` loads them. The '
+        "licence is what the dataset's page says at that time; `fetch` prints it and it stays in "
+        "the clip file.",
+        table(["name", "body", "what", "rate, unit", "download", "where", "cite"], fetched),
+        "## To be got by hand",
+        "Recordings that are keypoints, or that a person has to ask for.",
+        table(["name", "what", "where"], by_hand),
+    ]
+    return "\n\n".join(sections) + "\n"
+
+
 def pages() -> dict[pathlib.Path, str]:
     """Every generated page: where it goes and what it says."""
-    return {
+    made = {
         DOCS / "bodies" / f"{name}.md": body_page(env_id, bodies.get(name))
         for env_id, name in mimic_envs.ENV_IDS.items()
     }
+    return made | {DOCS / "published_clips.md": published_page()}
 
 
 def draw_pictures() -> None:

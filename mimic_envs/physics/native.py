@@ -116,6 +116,7 @@ class NativePhysics:
     def __init__(self, body: bodies.Body, threads: int = 0) -> None:
         self.body = body
         self.threads = int(threads)
+        self.settings = (self.threads,)
         self._model = body.model
         self._batches: dict[int, NativeBatch] = {}
         self._lock = threading.Lock()
