@@ -6,6 +6,7 @@ This is run in a process with limits, see `leaderboard.sandbox`.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import pathlib
 import time
 from collections.abc import Callable
@@ -22,8 +23,17 @@ from mimic_envs.scoring.submissions.validate import make_env
 
 SCORE_TOLERANCE = 0.01
 """How much the aggregate score of a repeated run may differ from the reported one."""
-CLIP_TOLERANCE = 0.05
-"""How much the mean over clips of the absolute differences of clip scores may be."""
+CLIP_TOLERANCE = 0.02
+"""How much clip scores may differ from the reported ones, in absolute value and on average.
+
+On one machine runs repeat bit for bit. Another CPU rounds differently, and an animal that falls
+amplifies that: with the last bit of half its actions changed, `pd` replayed moves by 4e-6 at
+most for fly, mouse arm and worm, but by 0.03 for the stick insect and by 0.06 for the rodent.
+So where a run fails these limits, its own sensitivity is measured and they are widened.
+"""
+SENSITIVITY_FACTOR = 3.0
+WIDEST = 0.25
+"""The limits are `SENSITIVITY_FACTOR` times the sensitivity, and never more than this."""
 CURVE_POINTS = 100
 
 TIERS = {
@@ -81,22 +91,20 @@ def judge(folder: pathlib.Path, progress: Progress = lambda what, done, total: N
     env = make_env(submission)
     claimed, _ = load_scores(submission.scores)
     rollouts = Rollouts.load(submission.rollouts)
-    runs: list[Actor] = [ReplayController(env, rollouts, i) for i in range(len(rollouts.actions))]
-    _repeat(report, "replaying", submission, env, runs, claimed, progress)
+    check = _Check(report, env, claimed, rollouts, progress)
+    check.repeat("replaying", _replays(env, rollouts))
     if not report.problems:
         report.tier = "T1"
-        _run_again(report, submission, env, claimed, progress)
+        _run_again(report, submission, env, check)
     report.seconds = round(time.perf_counter() - began, 2)
     return report
 
 
-def _run_again(
-    report: Report,
-    submission: Submission,
-    env: FunctionalEnv,
-    claimed: dict[str, np.ndarray],
-    progress: Progress,
-) -> None:
+def _replays(env: FunctionalEnv, rollouts: Rollouts) -> list[Actor]:
+    return [ReplayController(env, rollouts, i) for i in range(len(rollouts.actions))]
+
+
+def _run_again(report: Report, submission: Submission, env: FunctionalEnv, check: _Check) -> None:
     """Tier 2, or what there is instead. A policy that gives other scores is worth nothing."""
     record = submission.record
     try:
@@ -114,53 +122,99 @@ def _run_again(
     except ValueError as error:
         report.tier, report.problems = "T0", [str(error)]
         return
-    _repeat(report, "running again", submission, env, actors, claimed, progress)
+    check.repeat("running again", actors)
     report.tier = "T0" if report.problems else "T2"
 
 
-def _repeat(
-    report: Report,
-    what: str,
-    submission: Submission,
-    env: FunctionalEnv,
-    actors: list[Actor],
-    claimed: dict[str, np.ndarray],
-    progress: Progress,
-) -> None:
-    """Score again, compare with what was reported, and keep the new numbers."""
-    scored = scoring.score(
-        env, actors, env.clips, "", progress=lambda done, total: progress(what, done, total)
-    )
-    report.problems += [f"{what}: {x}" for x in differences(claimed, scored.metrics)]
-    report.metrics = {
-        name: [[None if np.isnan(v) else round(float(v), 9) for v in run] for run in x]
-        for name, x in scored.metrics.items()
-    }
-    report.curves = _curves(env, scored)
+@dataclasses.dataclass
+class _Check:
+    """Repeats runs of a submission and compares them with what was reported.
+
+    Attributes:
+        report: Where the findings go.
+        env: The environment.
+        claimed: The reported metrics, (S, C) by name.
+        rollouts: The reported controls.
+        progress: See `judge`.
+    """
+
+    report: Report
+    env: FunctionalEnv
+    claimed: dict[str, np.ndarray]
+    rollouts: Rollouts
+    progress: Progress
+
+    def repeat(self, what: str, actors: list[Actor]) -> None:
+        """Score again, compare with what was reported, and keep the new numbers."""
+        scored, report = self._score(what, actors), self.report
+        report.flags = _flags(scored)
+        found = differences(self.claimed, scored.metrics, SCORE_TOLERANCE, CLIP_TOLERANCE)
+        if found:
+            by_score, by_clip = self._sensitivity
+            score = float(np.clip(SENSITIVITY_FACTOR * by_score, SCORE_TOLERANCE, WIDEST))
+            clip = float(np.clip(SENSITIVITY_FACTOR * by_clip, CLIP_TOLERANCE, WIDEST))
+            excused, found = found, differences(self.claimed, scored.metrics, score, clip)
+            if not found:
+                report.flags.append(
+                    f"{what}: {'; '.join(excused)}. The last bits of the actions alone move its "
+                    f"score by {by_score:.3f}, so this is no objection"
+                )
+        report.problems += [f"{what}: {x}" for x in found]
+        report.metrics = {
+            name: [[None if np.isnan(v) else round(float(v), 9) for v in run] for run in x]
+            for name, x in scored.metrics.items()
+        }
+        report.curves = _curves(self.env, scored)
+
+    @functools.cached_property
+    def _sensitivity(self) -> tuple[float, float]:
+        """How much the aggregate, and clip scores on average, depend on the actions' last bits."""
+        exact = self._score("replaying", _replays(self.env, self.rollouts))
+        actions = self.rollouts.actions
+        chosen = np.random.default_rng(0).random(actions.shape) < 0.5
+        moved = np.where(chosen, np.nextafter(actions, np.float32(0)), actions)
+        perturbed = dataclasses.replace(self.rollouts, actions=moved.astype(np.float32))
+        other = self._score("replaying, perturbed", _replays(self.env, perturbed))
+        a, b = exact.metrics["score"], other.metrics["score"]
+        return abs(statistics.iqm(a) - statistics.iqm(b)), float(np.abs(a - b).mean())
+
+    def _score(self, what: str, actors: list[Actor]) -> scoring.Results:
+        def show(done: int, total: int) -> None:
+            self.progress(what, done, total)
+
+        return scoring.score(self.env, actors, self.env.clips, "", progress=show)
+
+
+def _flags(scored: scoring.Results) -> list[str]:
     failed = sum(t.failed_at is not None for run in scored.trajectories for t in run)
     diverged = int((scored.metrics["diverged"] > 0).sum()) - failed
     flags = {
         "got actions that are no numbers, or none in time": failed,
         "became numerically invalid": diverged,
     }
-    report.flags = [
+    return [
         f"{count} of {scored.metrics['score'].size} runs {why}; their later frames score 0"
         for why, count in flags.items()
         if count > 0
     ]
 
 
-def differences(claimed: dict[str, np.ndarray], found: dict[str, np.ndarray]) -> list[str]:
+def differences(
+    claimed: dict[str, np.ndarray],
+    found: dict[str, np.ndarray],
+    score_tolerance: float,
+    clip_tolerance: float,
+) -> list[str]:
     """Why a repeated run does not confirm reported scores; nothing if it does."""
     if set(claimed) != set(found):
         odd = sorted(set(claimed) ^ set(found))
         return [f"the metrics are not those of this version: {', '.join(odd)}"]
     said, got = (statistics.iqm(x["score"]) for x in (claimed, found))
     result = []
-    if not abs(said - got) <= SCORE_TOLERANCE:
+    if not abs(said - got) <= score_tolerance:
         result.append(f"score {got:.4f}, reported {said:.4f}")
     clips = float(np.abs(claimed["score"] - found["score"]).mean())
-    if not clips <= CLIP_TOLERANCE:
+    if not clips <= clip_tolerance:
         result.append(f"clip scores differ from the reported ones by {clips:.4f} on average")
     return result
 

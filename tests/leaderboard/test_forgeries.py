@@ -6,13 +6,16 @@ import json
 import pathlib
 import shutil
 import zipfile
+from typing import ClassVar
 
 import numpy as np
 import pytest
 
+from leaderboard import judge as judge_
 from leaderboard import sandbox
-from leaderboard.judge import judge
+from leaderboard.judge import Report, judge
 from mimic_envs.scoring import frozen, statistics
+from mimic_envs.scoring.recording import Rollouts, load_scores
 from mimic_envs.scoring.results import aggregates
 from mimic_envs.scoring.submissions import Submission, problems
 from tests.leaderboard.conftest import fill_in, mlp
@@ -148,6 +151,48 @@ class TestNumbers:
     def test_objects(self, pd) -> None:
         pd.npz("results.npz", scores=np.array([{"a": 1}], dtype=object))
         assert "has type '|O'" in pd.said()
+
+
+class TestChaos:
+    """A rat that falls amplifies the last bits of its actions, which differ between CPUs."""
+
+    def test_an_honest_run_of_another_machine_is_excused(self, monkeypatch) -> None:
+        """Its scores lie within what the last bits of its actions do; and says so."""
+        check = self.check(monkeypatch, by_score=0.06)
+        check.repeat("replaying", ["actor"])
+        assert check.report.problems == []
+        assert "last bits of the actions alone move its score by 0.060" in check.report.flags[-1]
+
+    def test_a_forged_one_of_a_stable_animal_is_not(self, monkeypatch) -> None:
+        check = self.check(monkeypatch, by_score=1e-6)
+        check.repeat("replaying", ["actor"])
+        assert check.report.problems[0] == "replaying: score 0.4000, reported 0.5000"
+
+    def test_sensitivity_is_measured(self, root, env) -> None:
+        """The worm is stable: what the last bits do is tiny but not nothing."""
+        folder = next(root.glob("*-pd"))
+        rollouts = Rollouts.load(folder / "rollouts/rollouts.npz")
+        claimed, _ = load_scores(folder / "results.npz")
+        check = judge_._Check(Report("T0", []), env, claimed, rollouts, lambda *_: None)
+        by_score, by_clip = check._sensitivity
+        assert 0 < by_score < 1e-4
+        assert 0 < by_clip < 1e-4
+
+    def check(self, monkeypatch, by_score: float):
+        class Scored:
+            metrics: ClassVar = {
+                "score": np.full((1, 4), 0.4),
+                "diverged": np.zeros((1, 4)),
+            }
+            trajectories: ClassVar = []
+
+        check = judge_._Check(
+            Report("T0", []), None, Scored.metrics | {"score": np.full((1, 4), 0.5)}, None, None
+        )
+        monkeypatch.setattr(judge_._Check, "_sensitivity", (by_score, by_score))
+        monkeypatch.setattr(check, "_score", lambda *_: Scored)
+        monkeypatch.setattr(judge_, "_curves", lambda *_: [])
+        return check
 
 
 class TestRollouts:
