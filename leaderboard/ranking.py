@@ -68,8 +68,12 @@ def collect(
     """All entries that may be shown, and for each other submission why it may not."""
     entries, left_out = [], []
     for folder in verify.all_submissions(submissions):
-        submission, report = Submission.load(folder), verify.load(folder, verified)
-        place = "/".join(folder.parts[-3:])
+        place, report = "/".join(folder.parts[-3:]), verify.load(folder, verified)
+        try:
+            submission = Submission.load(folder)
+        except ValueError as error:
+            left_out.append(f"{place}: {error}")
+            continue
         if report is None:
             left_out.append(f"{place}: not verified yet")
         elif report.fingerprint != submission.fingerprint():

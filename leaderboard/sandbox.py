@@ -52,7 +52,8 @@ def judge(path: pathlib.Path, limits: Limits | None = None, quiet: bool = False)
         answer = pathlib.Path(scratch, "report.json")
         # it sets its own limits: code between fork and exec is not safe beside JAX's threads
         own = json.dumps(dataclasses.asdict(limits))
-        command = [sys.executable, "-m", "leaderboard.inside", os.path.abspath(path), answer, own]
+        arguments = [os.path.abspath(path), str(answer), own]
+        command = [sys.executable, "-m", "leaderboard.inside", *arguments]
         root = pathlib.Path(__file__).resolve().parent.parent
         process = subprocess.Popen(
             command,

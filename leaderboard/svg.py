@@ -86,7 +86,7 @@ class _Frame:
             x = self.x[0] + share * (self.x[1] - self.x[0])
             y = self.y[0] + share * (self.y[1] - self.y[0])
             (px,), (py,) = self.at(np.array([x]), np.array([y]))
-            anchor = {0: "start", 1: "end"}.get(share, "middle")
+            anchor = "middle" if share == 0.5 else "start" if share == 0 else "end"
             right = self.width - 10
             parts.append(f'<path class="grid" d="M{self.left} {py:.1f}H{right}"/>')
             parts.append(

@@ -78,6 +78,19 @@ def test_good_ones_are_run_again(root) -> None:
     assert judge(network).tier == "T2"
 
 
+def test_experts_may_hand_in_controls_only(pd) -> None:
+    """Policies of one clip each, trained on it: their controls are replayed, no more."""
+    test = frozen.get("mimic-1").test["practice"]["worm"]
+    pd.record(kind="expert", controller="", trained_on=list(test.clip_sha256))
+    assert "training.hardware is not filled in" in pd.said()
+    fill_in(pd.folder)
+    record = json.loads((pd.folder / "submission.json").read_text())
+    pd.record(training=record["training"] | {"parameters": 5})
+    report = judge(pd.folder)
+    assert (report.tier, report.problems) == ("T1", [])
+    assert report.flags == ["no policy was handed in, so it was not run again"]
+
+
 def test_archive(pd, tmp_path) -> None:
     archive = tmp_path / "x.zip"
     with zipfile.ZipFile(archive, "w") as file:

@@ -83,6 +83,8 @@ def board(tmp_path_factory) -> pathlib.Path:
     changed.write_text("{}")
     (root / "submissions/mimic-1/worm/20261101-new").mkdir()
     (root / "submissions/mimic-1/worm/20261101-new/submission.json").write_text("{}")
+    (root / "submissions/mimic-1/worm/20261101-odd").mkdir()
+    (root / "submissions/mimic-1/worm/20261101-odd/submission.json").write_text("[]")
     return root
 
 
@@ -97,6 +99,7 @@ def test_only_what_was_verified_is_shown(board) -> None:
     assert sorted(text.split("20261101-")[1] for text in left_out) == [
         "changed: has changed since it was verified",
         "new: not verified yet",
+        "odd: submission.json: not a JSON object",
         "reported: tier T0, only reported",
         "tried: practice is not ranked",
     ]
