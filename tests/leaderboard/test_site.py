@@ -319,3 +319,44 @@ def test_tables_sort_and_filter(tmp_path) -> None:
     said = json.loads(done.stdout)
     # JSON leaves undefined out as null: the first column is no longer sorted
     assert said == ["abc", "ascending", "cba", "descending", "abc", None, "c x"]
+
+
+COMPARED = """
+const make = name => ({ name, textContent: "", children: [], handlers: {}, attributes: {},
+  append(...c) { this.children.push(...c); }, replaceChildren(...c) { this.children = c; },
+  setAttribute(k, v) { this.attributes[k] = v; },
+  addEventListener(event, f) { this.handlers[event] = f; },
+  createTHead() { return this.grow("thead"); }, createTBody() { return this.grow("tbody"); },
+  insertRow() { return this.grow("tr"); },
+  grow(name) { const made = make(name); this.append(made); return made; } });
+const parts = { data: make("script"), first: make("select"), second: make("select"),
+  answer: make("div"), clips: make("div") };
+parts.data.textContent = require("fs").readFileSync(process.argv[2], "utf8");
+parts.first.options = [1]; parts.first.value = "worm-20261101-good";
+Object.defineProperty(parts.second, "value", {
+  get() { return this.chosen ?? this.children[0]?.attributes.value; },
+  set(v) { this.chosen = v; } });
+globalThis.document = { getElementById: id => parts[id], createElement: make };
+"""
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="runs the pages' script with node")
+def test_two_entries_are_compared(site, tmp_path) -> None:
+    """From the data in the page itself: only rivals on the same body, and what they scored."""
+    page = (site / "compare.html").read_text()
+    data = page.split('id="data">')[1].split("</script>")[0]
+    (tmp_path / "data.json").write_text(data)
+    script = (verify.HERE / "static" / "compare.js").read_text()
+    tell = """
+    parts.second.value = "worm-20261101-poor"; parts.second.handlers.change();
+    console.log(JSON.stringify({ rivals: parts.second.children.map(o => o.attributes.value),
+      said: parts.answer.children[0].textContent,
+      rows: parts.clips.children[0].children[2].children.length }));"""
+    (tmp_path / "x.js").write_text(f"{COMPARED}\n(() => {{{script}}})();\n{tell}")
+    command = ["node", tmp_path / "x.js", tmp_path / "data.json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    answer = json.loads(done.stdout)
+    assert answer["rivals"] == [f"worm-20261101-{x}" for x in ("equal", "poor", "replayed")]
+    assert "good beats poor with probability 100 % (95 % interval 100 to 100 %)" in answer["said"]
+    assert answer["rows"] == len(frozen.get("mimic-1").test["builtin"]["worm"].clips)
