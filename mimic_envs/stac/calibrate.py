@@ -29,15 +29,26 @@ class Shared:
     Attributes:
         offsets: Markers in their bodies' frames, (K, 3), length units of the body.
         scale: Size of the animal relative to the model.
+        rest: Mean of each used degree of freedom, (n,); only hinges have one.
     """
 
     offsets: np.ndarray
     scale: float
+    rest: np.ndarray
 
     @property
     def vector(self) -> np.ndarray:
-        """Both as coordinates of the problem, (3 K + 1,): the scale as its logarithm."""
-        return np.append(self.offsets.ravel(), np.log(self.scale))
+        """All as coordinates of the problem, (P,) with P = 3 K + 1 + n."""
+        return np.concatenate([self.offsets.ravel(), [np.log(self.scale)], self.rest])
+
+    def moved(self, change: np.ndarray) -> Shared:
+        """What is shared after a change (P,)."""
+        offsets, growth, rest = np.split(change, [self.offsets.size, self.offsets.size + 1])
+        return Shared(
+            self.offsets + offsets.reshape(-1, 3),
+            self.scale * float(np.exp(growth[0])),
+            self.rest + rest,
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,9 +57,11 @@ class Prior:
 
     Attributes:
         offsets: Expected offsets, (K, 3).
-        offset_sigma: Their standard deviation, length units; further ones cost only the
+        rest: Expected mean pose, (n,).
+        rest_sigma: Its standard deviation, radians.
+        offset_sigma: Standard deviation of the offsets, length units; further ones cost only the
             logarithm, because some skeletons put a marker elsewhere.
-        weight: How much this counts, in frames: the errors of a model repeat from frame to
+        weight: How much expected offsets and rest count, in frames: the errors of a model repeat from frame to
             frame, so many frames are no proof that a marker sits somewhere else.
         fit_offsets: Whether offsets are sought.
         fit_scale: Whether the scale is sought.
@@ -56,6 +69,8 @@ class Prior:
 
     offsets: np.ndarray
     offset_sigma: float
+    rest: np.ndarray
+    rest_sigma: float
     weight: float
     fit_offsets: bool
     fit_scale: bool
@@ -193,9 +208,11 @@ class Calibration:
         for part in self._parts():
             at = self._at(part, noise, qpos, shared)
             self._add(system, part, at)
+        problem = dataclasses.replace(problem, rest=shared.rest)
         system.cost += poses.add_priors(
             self.markers, problem, qpos, system.blocks, system.slope
         ).sum()
+        self._add_mean(system, problem, qpos)
         if lean is not None:  # slopes are half of the derivatives of the cost
             system.shared_slope += lean[1]
             system.cost -= 2 * float(lean[1] @ (shared.vector - lean[0]))
@@ -211,7 +228,7 @@ class Calibration:
         system.centre[part] = centre.reshape(*frames, 3)
         directions = at.frames.axis[:, :, self.markers.translates]
         system.directions[part] = directions.reshape(*frames, 3, -1)
-        common = _shared_jacobian(at, centre)
+        common = _shared_jacobian(at, centre, width)
         transposed = at.jacobian.transpose(0, 2, 1)
         system.blocks[part] = (transposed @ at.jacobian).reshape(*frames, n, n)
         system.slope[part] = (transposed @ at.error[..., None]).reshape(*frames, n)
@@ -221,17 +238,34 @@ class Calibration:
         system.shared_slope += flat.T @ at.error.reshape(-1)
         system.cost += float(at.loss.sum())
 
+    def _add_mean(self, system: _System, problem: poses.Problem, qpos: np.ndarray) -> None:
+        """The pull of the poses on the mean pose; `add_priors` has its pull on them."""
+        for i in np.flatnonzero(self.markers.hinge):
+            at = len(system.shared) - self.markers.count + i
+            pull = 1 / problem.rest_sigma[i] ** 2
+            away = qpos[..., self.markers.qpos[i]] - problem.rest[i]
+            system.cross[..., i, at] = -pull
+            system.shared[at, at] += pull * away.size
+            system.shared_slope[at] += pull * away.sum()
+
     def _add_prior(self, system: _System, shared: Shared) -> None:
         prior = self.prior
         away = prior.offsets - shared.offsets
         loss, factor = poses.robust(np.sum(away**2, axis=1) / prior.offset_sigma**2)
-        strength = np.append(np.repeat(factor, 3) / prior.offset_sigma**2, 1 / SCALE_SIGMA**2)
-        strength *= prior.weight
+        strength = np.concatenate(
+            [
+                prior.weight * np.repeat(factor, 3) / prior.offset_sigma**2,
+                [1 / SCALE_SIGMA**2],
+                np.full(len(shared.rest), prior.weight / prior.rest_sigma**2),
+            ]
+        )
+        expected = Shared(prior.offsets, 1.0, prior.rest).vector - shared.vector
         np.einsum("ii->i", system.shared)[:] += strength
-        growth = np.log(shared.scale)
-        system.shared_slope += strength * np.append(away.ravel(), -growth)
-        system.cost += prior.weight * float(loss.sum() + (growth / SCALE_SIGMA) ** 2)
-        fixed = np.repeat([not prior.fit_offsets, not prior.fit_scale], [away.size, 1])
+        system.shared_slope += strength * expected
+        rest = strength[away.size :] @ expected[away.size :] ** 2
+        system.cost += float(prior.weight * loss.sum() + rest)
+        fixed = np.zeros(len(strength), bool)
+        fixed[: away.size], fixed[away.size] = not prior.fit_offsets, not prior.fit_scale
         system.shared[fixed] = system.shared[:, fixed] = 0
         system.shared[fixed, fixed] = 1e12
         system.shared_slope[fixed] = 0
@@ -256,12 +290,12 @@ class Calibration:
         move = eliminated[..., -1] - eliminated[..., :-1] @ change
         turning = np.abs(move[..., ~markers.translates]).max(axis=-1, initial=1e-12)
         move *= np.minimum(1, poses.LARGEST_STEP / turning)[..., None]
-        growth = float(np.exp(np.clip(change[-1], -0.3, 0.3)))
+        change[self.shared.offsets.size] = np.clip(change[self.shared.offsets.size], -0.3, 0.3)
+        shared = self.shared.moved(change)
         # it grew about its centre, which must stay where it is in the room
         carry = np.einsum("...ij,...i->...j", system.directions, system.centre)
-        move[..., markers.translates] += carry * (1 / growth - 1)
-        offsets = self.shared.offsets + change[:-1].reshape(-1, 3)
-        return markers.step(self.qpos, move), Shared(offsets, self.shared.scale * growth)
+        move[..., markers.translates] += carry * (self.shared.scale / shared.scale - 1)
+        return markers.step(self.qpos, move), shared
 
     def _lean(self, problem: poses.Problem) -> tuple[np.ndarray, float]:
         """The slope (P,) that takes away the bias of the shared quantities, and the noise.
@@ -272,6 +306,7 @@ class Calibration:
         minus half of its derivative.
         """
         markers, n = self.markers, self.markers.count
+        size = self.shared.offsets.size
         slope, residuals = np.zeros(len(self.shared.vector)), []
         for part in self._parts():
             qpos = self.qpos[part]
@@ -286,11 +321,11 @@ class Calibration:
             gain = at.jacobian @ inverse  # (B, 3 K, n)
             explained = at.jacobian * gain
             turns = ~markers.translates
-            slope[-1] -= explained[..., turns].sum()
+            slope[size] -= explained[..., turns].sum()
             gain = gain.reshape(count, 3, k, n)[..., turns] * at.root[:, None, :, None]
             gain *= markers.moves[:, turns]
             twist = np.cross(gain, at.frames.axis[:, :, None, turns], axis=1).sum(axis=-1)
-            slope[:-1] -= np.einsum("bkij,bik->kj", at.frames.rotation, twist).ravel()
+            slope[:size] -= np.einsum("bkij,bik->kj", at.frames.rotation, twist).ravel()
             left = 1 - explained.sum(axis=-1).reshape(count, 3, k).mean(axis=1)
             recorded = self.recorded[part].reshape(count, k, 3) / self.shared.scale
             away = np.linalg.norm(recorded - at.points, axis=-1)
@@ -299,13 +334,13 @@ class Calibration:
         return slope, float(np.median(np.concatenate(residuals)) / _MEDIAN_LENGTH)
 
 
-def _shared_jacobian(at: poses.Weighted, centre: np.ndarray) -> np.ndarray:
-    """Derivatives of the markers by offsets and log scale, weighted, (B, 3 K, 3 K + 1)."""
+def _shared_jacobian(at: poses.Weighted, centre: np.ndarray, width: int) -> np.ndarray:
+    """Derivatives of the markers by what is shared, weighted, (B, 3 K, width)."""
     count, k = at.root.shape
-    result = np.zeros((count, 3, k, 3 * k + 1))
+    result = np.zeros((count, 3, k, width))
     rotation = at.frames.rotation * at.root[..., None, None]
     for i in range(k):
         result[:, :, i, 3 * i : 3 * i + 3] = rotation[:, i]
     grown = (at.points - centre[:, None]) * at.root[..., None]
-    result[..., -1] = grown.transpose(0, 2, 1)
+    result[..., 3 * k] = grown.transpose(0, 2, 1)
     return result.reshape(count, 3 * k, -1)
