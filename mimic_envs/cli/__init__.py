@@ -7,7 +7,7 @@ import sys
 
 from tyro.extras import SubcommandApp
 
-from mimic_envs.cli import bodies
+from mimic_envs.cli import bodies, stac
 from mimic_envs.cli.console import fail
 from mimic_envs.cli.listing import list_
 from mimic_envs.cli.play import play
@@ -22,6 +22,8 @@ _APP.command(name="list")(list_)
 _BODIES = SubcommandApp()
 _BODIES.command(bodies.check)
 _APP.command(_BODIES, name="bodies", help="Models of users: check one before registering it.")
+
+_APP.command(stac.APP, name="stac", help="Recorded keypoints to clips: fit a body to them.")
 
 
 def main(arguments: list[str] | None = None) -> None:

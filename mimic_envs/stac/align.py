@@ -68,8 +68,9 @@ def rigid(
         away = np.linalg.norm(targets - moved, axis=-1)
         seen = np.where(weights > 0, away, np.nan)
         with np.errstate(all="ignore"):
-            typical = np.array([np.median(row[~np.isnan(row)]) if (~np.isnan(row)).any() else 1
-                                for row in seen])
+            typical = np.array(
+                [np.median(row[~np.isnan(row)]) if (~np.isnan(row)).any() else 1 for row in seen]
+            )
         weight = weights / (1 + (away / (2 * np.maximum(typical, 1e-12)[:, None])) ** 2)
     return rotation, shift
 
@@ -152,9 +153,12 @@ def _centre(
         part = slice(start, start + markers.capacity)
         frames = markers.frames(qpos[part])
         error = np.where(weights[part, :, None] > 0, targets[part], 0)
-        error = np.where(
-            weights[part, :, None] > 0, error - frames.points(problem.offsets), 0
-        ).sum(axis=1) / np.maximum((weights[part] > 0).sum(axis=1), 1)[:, None]
+        error = (
+            np.where(weights[part, :, None] > 0, error - frames.points(problem.offsets), 0).sum(
+                axis=1
+            )
+            / np.maximum((weights[part] > 0).sum(axis=1), 1)[:, None]
+        )
         step = np.zeros((len(error), markers.count))
         for i in np.flatnonzero(markers.translates):
             step[:, i] = np.sum(frames.axis[:, :, i] * error, axis=1)

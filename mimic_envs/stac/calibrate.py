@@ -61,8 +61,8 @@ class Prior:
         rest_sigma: Its standard deviation, radians.
         offset_sigma: Standard deviation of the offsets, length units; further ones cost only the
             logarithm, because some skeletons put a marker elsewhere.
-        weight: How much expected offsets and rest count, in frames: the errors of a model repeat from frame to
-            frame, so many frames are no proof that a marker sits somewhere else.
+        weight: How much expected offsets and rest count, in frames: the errors of a model
+            repeat, so many frames are no proof that a marker sits somewhere else.
         fit_offsets: Whether offsets are sought.
         fit_scale: Whether the scale is sought.
     """
@@ -173,9 +173,7 @@ class Calibration:
         group = max(1, self.markers.capacity // self.qpos.shape[1])
         return [slice(i, i + group) for i in range(0, len(self.qpos), group)]
 
-    def _at(
-        self, part: slice, noise: float, qpos: np.ndarray, shared: Shared
-    ) -> poses.Weighted:
+    def _at(self, part: slice, noise: float, qpos: np.ndarray, shared: Shared) -> poses.Weighted:
         count = qpos[part].shape[0] * qpos.shape[1]
         return poses.weighted(
             self.markers,
@@ -316,16 +314,25 @@ class Calibration:
             ignored = np.zeros(blocks.shape[:3])
             poses.add_priors(markers, problem, qpos, blocks, ignored)
             blocks, coupling = poses.damped(problem, blocks, np.ones(ignored.shape, bool), 0.0)
-            inverse = tridiagonal.factorise(blocks, coupling)
-            inverse = tridiagonal.diagonal_of_inverse(inverse, coupling).reshape(count, n, n)
+            factors = tridiagonal.factorise(blocks, coupling)
+            inverse = tridiagonal.diagonal_of_inverse(factors, coupling).reshape(count, n, n)
             gain = at.jacobian @ inverse  # (B, 3 K, n)
             explained = at.jacobian * gain
             turns = ~markers.translates
             slope[size] -= explained[..., turns].sum()
-            gain = gain.reshape(count, 3, k, n)[..., turns] * at.root[:, None, :, None]
-            gain *= markers.moves[:, turns]
-            twist = np.cross(gain, at.frames.axis[:, :, None, turns], axis=1).sum(axis=-1)
-            slope[:size] -= np.einsum("bkij,bik->kj", at.frames.rotation, twist).ravel()
+            twist, bend = _turning(markers, at, gain.reshape(count, 3, k, n))
+            along = np.einsum("bkij,bik,bk->kj", at.frames.rotation, twist, at.root)
+            slope[:size] -= along.ravel()
+            # the poses follow what is shared, and the determinant follows the poses
+            bend = bend.reshape(*qpos.shape[:2], n, 1)
+            follow = tridiagonal.substitute(factors, coupling, bend)[..., 0].reshape(count, n)
+            moved = (at.jacobian @ follow[..., None])[..., 0].reshape(-1)
+            centre = np.zeros((count, 3))
+            if self._floats:
+                centre = at.points.mean(axis=1)
+            common = _shared_jacobian(at, centre, len(slope))
+            slope += moved @ common.reshape(-1, len(slope))
+            slope[size + 1 :] -= follow.sum(axis=0) / problem.rest_sigma**2
             left = 1 - explained.sum(axis=-1).reshape(count, 3, k).mean(axis=1)
             recorded = self.recorded[part].reshape(count, k, 3) / self.shared.scale
             away = np.linalg.norm(recorded - at.points, axis=-1)
@@ -344,3 +351,29 @@ def _shared_jacobian(at: poses.Weighted, centre: np.ndarray, width: int) -> np.n
     grown = (at.points - centre[:, None]) * at.root[..., None]
     result[..., 3 * k] = grown.transpose(0, 2, 1)
     return result.reshape(count, 3 * k, -1)
+
+
+def _turning(
+    markers: Markers, at: poses.Weighted, gain: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Half the derivatives of the log determinants of the poses' Hessians.
+
+    Args:
+        markers: The kinematics.
+        at: Where the derivatives are taken.
+        gain: The weighted Jacobians times the inverse Hessians, (B, 3, K, n).
+
+    Returns:
+        By a shift of each marker in the room, divided by the root weights, (B, 3, K); and by
+        steps of the pose, (B, n).
+    """
+    axis = np.where(markers.translates, 0.0, at.frames.axis)
+    jacobian = at.jacobian.reshape(gain.shape)
+    # a step i turns what j does to a marker, if i precedes j, about the axis of i
+    turned = np.cross(jacobian, gain, axis=1).sum(axis=2)  # (B, 3, n)
+    bend = np.sum(axis * (turned @ markers.precedes.T), axis=1)
+    # otherwise, if j precedes i, what i does turns with j
+    swept = np.cross(gain, axis[:, :, None], axis=1)
+    strictly = markers.precedes & ~np.eye(markers.count, dtype=bool)
+    bend += np.sum(jacobian * (swept @ strictly), axis=(1, 2))
+    return (swept * markers.moves).sum(axis=-1), bend

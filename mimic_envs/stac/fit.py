@@ -17,6 +17,7 @@ from mimic_envs.stac.keypoints import Keypoints
 from mimic_envs.stac.markers import Markers
 from mimic_envs.stac.registration import Registration
 
+
 @dataclasses.dataclass(frozen=True)
 class Settings:
     """How keypoints are fitted. The defaults serve all bodies of this package.
@@ -118,12 +119,19 @@ def _calibrate(
         return recording.problem(task, markers, settings, shared, noise * length)
 
     qpos = align.place(body, markers, problem(0.1), flat / shared.scale, seen, qpos)
-    for noise in (0.2, 0.07):
-        found, _ = poses.solve(
-            markers, problem(noise), flat[:, None] / shared.scale, seen[:, None], qpos[:, None],
-            20, 1e-3,
+    # coarse to fine, first frame by frame and then as windows
+    for noise, length_ in ((0.2, 1), (0.07, 1), (0.1, frames.shape[1]), (0.04, frames.shape[1])):
+        shape = (-1, length_)
+        qpos, _ = poses.solve(
+            markers,
+            problem(noise),
+            flat.reshape(*shape, *flat.shape[1:]) / shared.scale,
+            seen.reshape(*shape, seen.shape[1]),
+            qpos.reshape(*shape, qpos.shape[-1]),
+            iterations=20,
+            tolerance=1e-3,
         )
-        qpos = found[:, 0]
+    qpos = qpos.reshape(len(flat), -1)
     state = calibrate.Calibration(
         markers,
         recorded,
@@ -198,8 +206,10 @@ def _swaps(
     """Frames in which left and right keypoints changed places, by pair."""
     names = task.keypoints.names
     twin = np.array(
-        [names.index(m) if (m := mapping.mirror_name(n)) in names else i
-         for i, n in enumerate(names)]
+        [
+            names.index(m) if (m := mapping.mirror_name(n)) in names else i
+            for i, n in enumerate(names)
+        ]
     )
     targets = task.recorded / found.shared.scale
     both = np.minimum(task.weights, task.weights[:, twin]) > 0

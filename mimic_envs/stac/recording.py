@@ -194,9 +194,7 @@ def solve_all(
             raise
     progress(total, total)
     markers = idle.get()
-    pieces = [
-        solved[i][j, : b - a] for i, g in enumerate(groups) for j, (a, b) in enumerate(g)
-    ]
+    pieces = [solved[i][j, : b - a] for i, g in enumerate(groups) for j, (a, b) in enumerate(g)]
     return _join(markers, task.neutral(), ranges, pieces)
 
 
@@ -237,9 +235,7 @@ def _starts(
     single = problem(task, markers, settings, found.shared, found.noise, smooth=False)
     qpos = np.tile(task.neutral(), (len(y), 1))
     hinges = markers.hinge & np.isfinite(single.rest_sigma)
-    qpos[:, markers.qpos[hinges]] = np.clip(
-        found.shared.rest, markers.low, markers.high
-    )[hinges]
+    qpos[:, markers.qpos[hinges]] = np.clip(found.shared.rest, markers.low, markers.high)[hinges]
     coarse = dataclasses.replace(single, noise=max(0.07 * task.body.body_length, found.noise))
     qpos = align.place(task.body, markers, coarse, y, w, qpos)
     for stage in (coarse, single):
@@ -324,7 +320,9 @@ class Parts:
         self._folder = folder
 
     @classmethod
-    def open(cls, path: str | os.PathLike[str] | None, task: Task, options: tuple[Any, ...]) -> Parts:
+    def open(
+        cls, path: str | os.PathLike[str] | None, task: Task, options: tuple[Any, ...]
+    ) -> Parts:
         """Parts of the same task in this folder, removing those of other tasks."""
         if path is None:
             return cls(None)

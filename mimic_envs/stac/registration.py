@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import os
 import pathlib
@@ -75,6 +76,41 @@ class Registration:
     def unobserved(self) -> tuple[str, ...]:
         """The other joints: at their default, or a guess near their mean."""
         return tuple(n for n, sd in self.joint_sd_deg.items() if sd >= OBSERVED_DEG)
+
+    @property
+    def offset_of(self) -> dict[str, np.ndarray]:
+        """Offset of each keypoint by its name."""
+        return dict(zip(self.keypoint_names, self.offsets, strict=True))
+
+    @functools.cached_property
+    def markers(self) -> np.ndarray:
+        """World positions of the markers on the body, (T, K, 3), length units of the model."""
+        carriers = [self.body.keypoints[name].body for name in self.keypoint_names]
+        ids = [self.body.body_names.index(name) for name in carriers]
+        lengths = self.clips.lengths
+        position, rotation = (
+            np.concatenate([x[:n, ids] for x, n in zip(values, lengths, strict=True)])
+            for values in (self.clips.xpos, self.clips.xquat)
+        )
+        w, axis = rotation[..., :1], rotation[..., 1:]
+        # v + 2 w (a x v) + 2 a x (a x v), for a unit quaternion (w, a)
+        once = np.cross(axis, self.offsets)
+        return position + self.offsets + 2 * (w * once + np.cross(axis, once))
+
+    def summary(self) -> dict[str, str]:
+        """The main numbers for people; lengths at the size of the animal."""
+        unit, error = self.body.length_unit, self.residuals
+        known = 100 * np.isfinite(error).mean()
+        frames = np.nanmean(error[np.isfinite(error).any(axis=1)], axis=1)
+        return {
+            "frames": f"{len(error)} at {self.clips.fps:g} Hz",
+            "keypoints": f"{len(self.keypoint_names)}, {known:.1f} % known",
+            "mean error": f"{np.nanmean(error):.4g} {unit}",
+            "median error": f"{np.nanmedian(error):.4g} {unit}",
+            "worst frame": f"{frames.max():.4g} {unit}",
+            "scale": f"{self.scale:.4f} times the model",
+            "joints observed": f"{len(self.observed)} of {len(self.joint_sd_deg)}",
+        }
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a clip file with everything else in a group of its own, atomically."""
