@@ -25,10 +25,13 @@ class Settings:
     Attributes:
         sample_frames: Frames from which offsets and scale are estimated.
         window_frames: Consecutive frames in each of the windows that make up the sample.
-        offset_sigma: How far markers may be from where the body has them, in body lengths.
-        offset_frames: Frames that weigh as much as this expectation, whatever the sample:
-            the errors of a model repeat, so many frames are no proof.
-        rest_sigma_rad: How far joints usually are from their mean.
+        offset_sigma: How far markers are expected to be from where the body has them, in body
+            lengths; single ones may be much further away.
+        mean_sigma_rad: How far the mean of a joint is expected to be from its mean in the
+            body's built-in clips (from its default, for a body without).
+        effective_frames: What the sample counts as, against these two expectations: the errors
+            of a model repeat from frame to frame, so a thousand frames are no proof.
+        rest_sigma_rad: How far joints may be from their mean.
         step_sigma_rad: How far a joint usually turns between two frames; smaller is smoother.
         chunk_frames: Frames that are solved together.
         overlap_frames: Frames that neighbouring chunks share on each side.
@@ -37,9 +40,10 @@ class Settings:
 
     sample_frames: int = 320
     window_frames: int = 16
-    offset_sigma: float = 0.03
-    offset_frames: float = 30.0
-    rest_sigma_rad: float = 0.5
+    offset_sigma: float = 0.02
+    mean_sigma_rad: float = 0.3
+    effective_frames: float = 10.0
+    rest_sigma_rad: float = 1.0
     step_sigma_rad: float = 0.1
     chunk_frames: int = 64
     overlap_frames: int = 8
@@ -110,6 +114,8 @@ def _calibrate(
     rest = task.rest_pose(markers)
     flat, seen = recorded.reshape(-1, *recorded.shape[2:]), weights.reshape(-1, weights.shape[-1])
     qpos = np.tile(task.neutral(), (len(flat), 1))
+    hinges = markers.hinge & ~recording.is_root(body, markers)
+    qpos[:, markers.qpos[hinges]] = rest[hinges]
     ratio = align.scale(flat, seen, markers.frames(qpos[:1]).points(task.offsets)[0])
     if scale is None:
         mapping.check_scale(ratio, task.keypoints, body)
@@ -140,8 +146,8 @@ def _calibrate(
             offsets=task.offsets,
             offset_sigma=settings.offset_sigma * length,
             rest=rest,
-            rest_sigma=1.0,
-            weight=len(flat) / settings.offset_frames,
+            rest_sigma=settings.mean_sigma_rad,
+            weight=len(flat) / settings.effective_frames,
             fit_offsets=fit_offsets,
             fit_scale=scale is None,
         ),

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mimic_envs import bodies
+from mimic_envs import clips as clips_
 from mimic_envs.clips import kinematics
 from mimic_envs.messages import unknown
 from mimic_envs.stac import align, calibrate, poses
@@ -83,8 +84,22 @@ class Task:
         return qpos
 
     def rest_pose(self, markers: Markers) -> np.ndarray:
-        """The default value of each used degree of freedom, (n,); 0 if not a hinge."""
-        return np.where(markers.hinge, self.neutral()[markers.qpos], 0.0)
+        """Expected mean of each used degree of freedom, (n,); 0 if not a hinge.
+
+        That of the body's built-in clips, or its default if it has none.
+        """
+        qpos = self.neutral()
+        if "builtin/train" in clips_.builtin_sets(self.body):
+            usual = np.concatenate(clips_.load("builtin/train", self.body).motions()).mean(axis=0)
+            hinges = markers.qpos[markers.hinge & ~is_root(self.body, markers)]
+            qpos[hinges] = usual[hinges]
+        return np.where(markers.hinge, qpos[markers.qpos], 0.0)
+
+
+def is_root(body: bodies.Body, markers: Markers) -> np.ndarray:
+    """Which used degrees of freedom move the whole animal, (n,)."""
+    roots = [body.joint_names.index(name) for name in body.root_joints]
+    return np.isin(body.model.dof_jntid[markers.dofs], roots)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -112,8 +127,7 @@ def problem(
 ) -> poses.Problem:
     """The pose problem of the task's body. The place of the animal is not drawn to rest."""
     body = task.body
-    roots = [body.joint_names.index(name) for name in body.root_joints]
-    root = np.isin(body.model.dof_jntid[markers.dofs], roots)
+    root = is_root(body, markers)
     step = np.where(root, 2 * settings.step_sigma_rad, settings.step_sigma_rad)
     step = np.where(markers.translates, 0.1 * body.body_length, step)
     return poses.Problem(
