@@ -40,9 +40,9 @@ class Settings:
 
     sample_frames: int = 320
     window_frames: int = 16
-    offset_sigma: float = 0.02
-    mean_sigma_rad: float = 0.3
-    effective_frames: float = 10.0
+    offset_sigma: float = 0.03
+    mean_sigma_rad: float = 0.5
+    effective_frames: float = 3.0
     rest_sigma_rad: float = 1.0
     step_sigma_rad: float = 0.1
     chunk_frames: int = 64

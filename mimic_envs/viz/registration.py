@@ -61,8 +61,8 @@ class MarkerRenderer(render.Renderer):
         scene = self._renderer.scene
         for geom in scene.geoms[: scene.ngeom]:  # markers lie inside the body
             if geom.category == int(mujoco.mjtCatBit.mjCAT_DYNAMIC):
-                geom.rgba[3] *= 0.45
-        radius = 0.012 * self._body.body_length
+                geom.rgba[3] *= 0.35
+        radius = 0.017 * self._body.body_length
         for there, here in zip(recorded, markers, strict=True):
             _add_ball(scene, here, radius, _ON_BODY)
             if np.isfinite(there).all():
@@ -82,6 +82,7 @@ def _add_ball(scene: mujoco.MjvScene, at: np.ndarray, radius: float, rgba: np.nd
         np.eye(3).ravel(),
         rgba,
     )
+    scene.geoms[scene.ngeom].emission = 0.6  # bright, also in the shadow of the body
     scene.ngeom += 1
 
 
