@@ -21,6 +21,8 @@ ENV_IDS = {
     "mimic_envs/Fly-v0": "fly",
     "mimic_envs/MouseArm-v0": "mouse_arm",
     "mimic_envs/Rodent-v0": "rodent",
+    "mimic_envs/StickInsect-v0": "stick_insect",
+    "mimic_envs/Worm-v0": "worm",
 }
 """Registered environment ids and their bodies."""
 

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     import mujoco
 
 
+METRES = {"m": 1.0, "cm": 0.01, "mm": 0.001}
+"""Length units that a body or a recording may have, in metres."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Keypoint:
     """A marker that a recording tracks.
@@ -198,6 +202,7 @@ _BODIES: dict[str, str | Body] = {
     "fly": "mimic_envs.bodies.fly",
     "mouse_arm": "mimic_envs.bodies.mouse_arm",
     "rodent": "mimic_envs.bodies.rodent",
+    "stick_insect": "mimic_envs.bodies.stick_insect",
     "worm": "mimic_envs.bodies.worm",
 }
 """Bodies of this package by the module that has them as `BODY`, and those that users added."""

@@ -20,6 +20,7 @@ from mimic_envs.messages import MimicEnvsWarning
 from mimic_envs.physics.backend import MAX_FINITE, PhysicsState, control_range
 
 _FUSION_FLAG = "--xla_cpu_use_fusion_emitters"
+_THREADS = 8
 
 
 class MjxPhysics:
@@ -39,6 +40,7 @@ class MjxPhysics:
         from mujoco import mjx  # takes seconds to import, so only here
 
         self.body = body
+        self.settings: tuple[Any, ...] = ()
         self._mjx = mjx
         self._model = mjx.put_model(body.model)
         self._template = mjx.make_data(body.model)
@@ -123,6 +125,7 @@ class WarpPhysics(MjxPhysics):
                 stacklevel=2,
             )
         self.body = body
+        self.settings = (max_contacts, max_constraints)
         self._mjx = mjx
         model = copy.copy(body.model)
         # Warp has no automatic reset of diverged simulations that could be disabled
@@ -139,12 +142,19 @@ def _invalid(*coordinates: jax.Array) -> jax.Array:
 
 
 def prepare_cpu_compiler() -> None:
-    """Turn off XLA's fusion emitters on the CPU, with which MJX takes hours to compile.
+    """Two settings without which MJX does not work on a CPU; values that the user set are kept.
 
-    They recompute deep kinematic chains exponentially often (jax issue 33761,
-    mujoco issue 2957). The flag counts only if it is set before JAX starts its CPU
-    client; a value that the user set is kept.
+    XLA's fusion emitters are turned off: with them MJX takes hours to compile, since they
+    recompute deep kinematic chains exponentially often (jax issue 33761, mujoco issue 2957).
+
+    XLA gets at least 8 threads. A batch of Cholesky factorisations waits on one of its threads
+    for others to do the work; where MJX has two of them at once and there are two threads,
+    both wait for ever.
+
+    The settings count only if they are made before JAX starts its CPU client.
     """
+    if (os.cpu_count() or 1) < _THREADS:
+        os.environ.setdefault("NPROC", str(_THREADS))
     flags = os.environ.get("XLA_FLAGS", "")
     if _FUSION_FLAG in flags:
         return

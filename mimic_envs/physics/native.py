@@ -9,12 +9,15 @@ function of its arguments without enabling float64 in JAX.
 from __future__ import annotations
 
 import dataclasses
+import logging
 import threading
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import mujoco
 import numpy as np
+from jax.experimental.buffer_callback import buffer_callback
 from mujoco import batch as mujoco_batch
 
 from mimic_envs import bodies
@@ -32,6 +35,7 @@ _ROW = (
 _INVALID = slice(  # warnings about positions, velocities, accelerations and controls
     int(mujoco.mjtWarning.mjWARN_BADQPOS), int(mujoco.mjtWarning.mjWARN_BADCTRL) + 1
 )
+_EXPECTED = ("Nan, Inf or huge value", "Inertia matrix is too close", "Linesearch objective")
 _POSITION_STAGE = int(mujoco.mjtStage.mjSTAGE_POS.value)
 _OUTPUTS = ("qpos", "qvel", "act", "xpos", "xquat", "actuator_force")
 
@@ -112,6 +116,7 @@ class NativePhysics:
     def __init__(self, body: bodies.Body, threads: int = 0) -> None:
         self.body = body
         self.threads = int(threads)
+        self.settings = (self.threads,)
         self._model = body.model
         self._batches: dict[int, NativeBatch] = {}
         self._lock = threading.Lock()
@@ -155,18 +160,21 @@ class NativePhysics:
 
     def step(self, state: PhysicsState, action: jax.Array) -> PhysicsState:
         """See `Physics.step`. Works under `jit`, `vmap` and `scan`."""
-        words, packed, diverged = jax.pure_callback(
-            self._step_on_host,
-            (
-                jax.ShapeDtypeStruct((self._words,), jnp.uint32),
-                jax.ShapeDtypeStruct((self.width,), jnp.float32),
-                jax.ShapeDtypeStruct((), jnp.bool_),
-            ),
-            state.private,
-            action,
-            state.diverged,
-            vmap_method="broadcast_all",
+        shapes = (
+            jax.ShapeDtypeStruct((self._words,), jnp.uint32),
+            jax.ShapeDtypeStruct((self.width,), jnp.float32),
+            jax.ShapeDtypeStruct((), jnp.bool_),
         )
+        given = (state.private, action, state.diverged)
+        if jax.default_backend() == "cpu":
+            # not `pure_callback`, which copies its arguments by tasks for the very threads that
+            # wait for the callback, and now and then hangs on few cores (jax issue 24255)
+            call = buffer_callback(self._step_in_buffers, shapes, vmap_method="broadcast_all")
+            words, packed, diverged = call(*given)
+        else:
+            words, packed, diverged = jax.pure_callback(
+                self._step_on_host, shapes, *given, vmap_method="broadcast_all"
+            )
         moved = self.unpack(packed, diverged, words)
         # an invalid simulation stays as it was
         moved = jax.tree.map(lambda old, new: jnp.where(diverged, old, new), state, moved)
@@ -191,24 +199,50 @@ class NativePhysics:
         self, words: np.ndarray, actions: np.ndarray, diverged: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         words, actions, diverged = (np.asarray(x) for x in (words, actions, diverged))
-        leading = words.shape[:-1]
-        count = int(np.prod(leading, dtype=int))
-        rows = np.ascontiguousarray(words.reshape(count, -1)).view(np.float64)
+        results = (
+            np.empty_like(words),
+            np.empty((*diverged.shape, self.width), np.float32),
+            np.empty_like(diverged),
+        )
+        self._step(results, words, actions, diverged)
+        return results
+
+    def _step_in_buffers(self, _: Any, results: tuple[Any, ...], *given: Any) -> None:
+        self._step(tuple(np.asarray(x) for x in results), *(np.asarray(x) for x in given))
+
+    def _step(
+        self,
+        results: tuple[np.ndarray, ...],
+        words: np.ndarray,
+        actions: np.ndarray,
+        diverged: np.ndarray,
+    ) -> None:
+        """Step simulations, (..., words), and write words, outputs and flags into `results`."""
+        count = diverged.size
         with self._lock:
             if count not in self._batches:
                 self._batches[count] = self.batch(count)
             batch = self._batches[count]
-            batch.rows[:] = rows
+            batch.rows[:] = words.view(np.float64).reshape(count, -1)
             batch.diverged[:] = diverged.reshape(count)
             batch.advance(actions.reshape(count, -1))
-            packed = batch.outputs(np.empty((count, self.width), np.float32))
-            words = batch.rows.copy().view(np.uint32)
-            flags = batch.diverged.copy()
-        return (
-            words.reshape(*leading, -1),
-            packed.reshape(*leading, -1),
-            flags.reshape(leading),
-        )
+            new_words, packed, flags = results
+            new_words[...] = batch.rows.copy().view(np.uint32).reshape(new_words.shape)
+            batch.outputs(packed.reshape(count, self.width))
+            flags[...] = batch.diverged.reshape(flags.shape)
+
+
+def _log(message: str) -> None:
+    """Instead of printing, and writing MUJOCO_LOG.TXT where the user happens to be.
+
+    Simulations that diverge are flagged, so what MuJoCo says about them is for debugging.
+    """
+    level = logging.DEBUG if message.startswith(_EXPECTED) else logging.WARNING
+    logging.getLogger("mimic_envs.mujoco").log(level, message)
+
+
+if mujoco.get_mju_user_warning() is None:
+    mujoco.set_mju_user_warning(_log)
 
 
 def row_size(model: mujoco.MjModel) -> int:

@@ -87,6 +87,7 @@ class Viewer:
         view = camera(body)
         self._viewer.cam.distance, self._viewer.cam.azimuth = view.distance, view.azimuth
         self._viewer.cam.elevation = view.elevation
+        self._viewer.cam.lookat[:] = view.lookat
 
     def draw(self, qpos: np.ndarray, reference: np.ndarray | None = None) -> None:
         """Show the animal and the ghost; see `Renderer.draw`."""
@@ -106,12 +107,15 @@ class Viewer:
 
 
 def camera(body: bodies.Body) -> mujoco.MjvCamera:
-    """The body's camera, not yet pointed at anything."""
+    """The body's camera, pointed at where its target is in the default pose."""
     view = mujoco.MjvCamera()
     view.type = mujoco.mjtCamera.mjCAMERA_FREE
     view.distance = body.camera.distance
     view.azimuth = body.camera.azimuth_deg
     view.elevation = body.camera.elevation_deg
+    data = mujoco.MjData(body.model)
+    mujoco.mj_kinematics(body.model, data)
+    view.lookat[:] = data.body(body.camera.target or body.root_body).xpos
     return view
 
 
@@ -120,14 +124,14 @@ def follow(
 ) -> None:
     """Pose an animal and point the camera at it, at a height that does not bob.
 
-    Limbs on a fixed base are seen at the height of the base.
+    For limbs on a fixed base the camera stays where it is.
     """
     data.qpos[:] = qpos
     mujoco.mj_kinematics(body.model, data)
     _place_tendons(body, data)
     mujoco.mj_camlight(body.model, data)
-    view.lookat[:] = data.body(body.camera.target or body.root_body).xpos
     if body.root_joints:
+        view.lookat[:] = data.body(body.camera.target or body.root_body).xpos
         view.lookat[2] = _floor_height(body.model) + 0.25 * body.body_length
 
 

@@ -14,6 +14,7 @@ _GENERATORS = {
     "fly": "mimic_envs.clips.generators.fly",
     "mouse_arm": "mimic_envs.clips.generators.mouse_arm",
     "rodent": "mimic_envs.clips.generators.rodent",
+    "stick_insect": "mimic_envs.clips.generators.stick_insect",
     "worm": "mimic_envs.clips.generators.worm",
 }
 

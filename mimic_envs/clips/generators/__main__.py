@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from mimic_envs import bodies
+from mimic_envs.bodies.body import METRES
 from mimic_envs.clips import generators
 from mimic_envs.clips.catalog import BUILTIN
 from mimic_envs.clips.generators import muscle_plausibility, plausibility
@@ -14,18 +15,21 @@ from mimic_envs.messages import unknown
 Column = tuple[str, str, float, str]
 """Title of the column, attribute of the report, factor, format."""
 
-_COLUMNS: tuple[Column, ...] = (
+# of lengths, for a body in metres
+_LENGTHS: tuple[Column, ...] = (
     ("foot depth mm", "foot_depth", 1e3, "{:.2f}"),
     ("rest depth mm", "rest_depth", 1e3, "{:.2f}"),
     ("slide/frame mm", "slide_step", 1e3, "{:.2f}"),
     ("slide/stance mm", "slide_stance", 1e3, "{:.2f}"),
-    ("root m/s", "root_speed", 1, "{:.2f}"),
+    ("com out mm", "com_outside", 1e3, "{:.1f}"),
+    ("mean", "com_outside_mean", 1e3, "{:.1f}"),
+    ("root cm/s", "root_speed", 1e2, "{:.2f}"),
+    ("com m/s2", "com_acceleration", 1.0, "{:.2f}"),
+)
+_OTHERS: tuple[Column, ...] = (
     ("joint rad/s", "joint_speed", 1, "{:.1f}"),
     ("joint step rad", "joint_step", 1, "{:.2f}"),
     ("feet down", "feet_down", 1, "{:d}"),
-    ("com out mm", "com_outside", 1e3, "{:.1f}"),
-    ("mean", "com_outside_mean", 1e3, "{:.1f}"),
-    ("com m/s2", "com_acceleration", 1, "{:.2f}"),
     ("unsupported", "support_error", 1, "{:.2f}"),
     ("torque ok", "torque_ok", 1, "{:.2f}"),
     ("peak", "torque_peak", 1, "{:.2f}"),
@@ -46,12 +50,19 @@ def main(names: list[str]) -> None:
             if not clips.body.root_joints:
                 _print_reports(muscle_plausibility.reports(clips), muscle_plausibility.COLUMNS)
             elif _has_feet(clips.body):
-                _print_reports(plausibility.reports(clips), _COLUMNS)
+                _print_reports(plausibility.reports(clips), _columns(clips.body))
 
 
 def _has_feet(body: bodies.Body) -> bool:
     """Whether the animal walks, so that footfalls say how good a motion is; crawlers do not."""
     return len(body.root_joints) == 1
+
+
+def _columns(body: bodies.Body) -> tuple[Column, ...]:
+    """The columns of a walking animal's table, with lengths in the units that their titles say."""
+    metres = METRES[body.length_unit]
+    lengths = ((title, field, factor * metres, form) for title, field, factor, form in _LENGTHS)
+    return (*lengths, *_OTHERS)
 
 
 def _print_reports(reports: Mapping[str, object], columns: Sequence[Column]) -> None:

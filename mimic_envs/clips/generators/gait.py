@@ -90,6 +90,30 @@ def smoothed(values: np.ndarray, passes: int) -> np.ndarray:
     return values
 
 
+def ground_path(time: np.ndarray, speed: np.ndarray, turn: np.ndarray, fps: float) -> np.ndarray:
+    """World x, y and heading from speed and turning rate, all 0 at time 0.
+
+    Args:
+        time: Times of the frames, (T,), in seconds.
+        speed: Forward speed, (T,), in length units per second.
+        turn: Turning rate, left positive, (T,), in radians per second.
+        fps: Frames per second.
+
+    Returns:
+        (T, 3), in length units and radians.
+    """
+
+    def integral(rate: np.ndarray) -> np.ndarray:
+        steps = 0.5 * (rate[1:] + rate[:-1]) / fps
+        total = np.concatenate([[0.0], np.cumsum(steps)])
+        return total - np.interp(0.0, time, total)
+
+    heading = integral(turn)
+    x = integral(speed * np.cos(heading))
+    y = integral(speed * np.sin(heading))
+    return np.stack([x, y, heading], axis=1)
+
+
 def phase(frequency_hz: np.ndarray, fps: float, at_start: float) -> np.ndarray:
     """Stride phase, in strides: the integral of the stride frequency.
 

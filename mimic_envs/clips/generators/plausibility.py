@@ -12,10 +12,8 @@ from mimic_envs import bodies
 from mimic_envs.clips import kinematics
 from mimic_envs.clips.clipset import ClipSet
 
-CONTACT_M = 0.0015
-"""A foot is on the ground when its lowest point is less than this above it."""
-
-_FRICTION = 1.0  # below the 1.5 of the rodent's paws: with a margin
+_CONTACT_HEIGHT = 0.7  # of the feet's radius: 1.5 mm for a rat
+_FRICTION_MARGIN = 2 / 3  # of the friction that the model has
 _LEAN_RAD = 0.005
 _EDGES = 4  # of the friction pyramid
 
@@ -82,16 +80,17 @@ def report(body: bodies.Body, motion: np.ndarray, fps: float) -> Report:
     model, qpos = body.model, np.asarray(motion, np.float64)
     ground = _Ground(body)
     frames = [ground.look(q) for q in qpos]
-    down = np.array([[h.min() < CONTACT_M for h in frame.heights] for frame in frames])
-    outside = np.array([_outside(frame) for frame in frames])
+    down = np.array([[h.min() < ground.contact for h in frame.heights] for frame in frames])
+    outside = np.array([_outside(frame, ground.contact) for frame in frames])
     com = np.array([frame.com for frame in frames])
     slide_step, slide_stance = _slides(ground, frames, down)
-    hinges = qpos[:, model.jnt_qposadr[1:]]
+    joints = [model.joint(name).id for name in body.hinge_names]
+    hinges = qpos[:, model.jnt_qposadr[joints]]
     qvel = kinematics.velocities(model, qpos, fps)
     root = kinematics.forward(model, qpos)[0][:, model.body(body.root_body).id]
     support, share = _forces(body, ground, frames, qpos, qvel, fps)
-    low, high = model.jnt_range[1:].T
-    excess = np.where(model.jnt_limited[1:], np.maximum(low - hinges, hinges - high), 0.0)
+    low, high = model.jnt_range[joints].T
+    excess = np.where(model.jnt_limited[joints], np.maximum(low - hinges, hinges - high), 0.0)
     return Report(
         limit_excess_rad=max(0.0, float(excess.max())),
         foot_depth=-min(h.min() for frame in frames for h in frame.heights),
@@ -99,7 +98,7 @@ def report(body: bodies.Body, motion: np.ndarray, fps: float) -> Report:
         slide_step=slide_step,
         slide_stance=slide_stance,
         root_speed=_largest(np.linalg.norm(np.diff(root, axis=0), axis=1)) * fps,
-        joint_speed=float(np.abs(qvel[:, 6:]).max()),
+        joint_speed=float(np.abs(qvel[:, model.jnt_dofadr[joints]]).max()),
         joint_step=_largest(np.abs(np.diff(hinges, axis=0))),
         feet_down=int(down.sum(axis=1).min()),
         hind_down=float(down[:, :2].all(axis=1).mean()),
@@ -131,8 +130,11 @@ class _Ground:
         model = body.model
         self.model, self._data = model, mujoco.MjData(model)
         self._floor = model.geom("floor").id
+        self._far = 10 * body.body_length
         self._height = float(model.geom("floor").pos[2])
         touching = [g for g in range(model.ngeom) if model.geom_contype[g] == 1]
+        # a foot is on the ground when its lowest point is less than this above it
+        self.contact = _CONTACT_HEIGHT * float(np.median(model.geom_size[touching, 0]))
         self.feet = [
             feet
             for name in body.end_effectors
@@ -150,6 +152,17 @@ class _Ground:
             body = self.model.body_parentid[body]
         return body == ancestor
 
+    def friction(self, foot: int) -> float:
+        """Coefficient of sliding friction that a foot may rely on."""
+        model, geom = self.model, self.feet[foot][0]
+        if model.geom_priority[geom] == model.geom_priority[self._floor]:
+            mu = max(model.geom_friction[geom, 0], model.geom_friction[self._floor, 0])
+        else:
+            mu = model.geom_friction[
+                max(geom, self._floor, key=lambda g: model.geom_priority[g]), 0
+            ]
+        return _FRICTION_MARGIN * float(mu)
+
     def look(self, qpos: np.ndarray) -> _Frame:
         model, data = self.model, self._data
         data.qpos[:] = qpos
@@ -157,7 +170,8 @@ class _Ground:
         mujoco.mj_comPos(model, data)
         points = [np.concatenate([self._soles(g) for g in feet]) for feet in self.feet]
         rest = min(
-            mujoco.mj_geomDistance(model, data, g, self._floor, 1.0, None) for g in self._others
+            mujoco.mj_geomDistance(model, data, g, self._floor, self._far, None)
+            for g in self._others
         )
         return _Frame(
             points,
@@ -201,7 +215,7 @@ def _slides(ground: _Ground, frames: list[_Frame], down: np.ndarray) -> tuple[fl
             local = np.einsum("pji,pj->pi", a.xmat[carriers], here - a.xpos[carriers])
             there = b.xpos[carriers] + np.einsum("pij,pj->pi", b.xmat[carriers], local)
             higher = np.maximum(a.heights[foot], b.heights[foot])
-            if higher.min() > CONTACT_M:
+            if higher.min() > ground.contact:
                 continue
             point = int(higher.argmin())
             drift = drift + (there - here)[point, :2]
@@ -210,9 +224,9 @@ def _slides(ground: _Ground, frames: list[_Frame], down: np.ndarray) -> tuple[fl
     return per_step, per_stance
 
 
-def _outside(frame: _Frame) -> float:
+def _outside(frame: _Frame, contact: float) -> float:
     """Distance of the centre of mass from the support polygon, seen from above; 0 inside."""
-    touching = [p[h < CONTACT_M] for p, h in zip(frame.points, frame.heights, strict=True)]
+    touching = [p[h < contact] for p, h in zip(frame.points, frame.heights, strict=True)]
     points = np.concatenate(touching)[:, :2] - frame.com[:2]
     if len(points) == 0:
         return float("inf")
@@ -253,6 +267,8 @@ def _forces(
     columns = model.jnt_qposadr[model.actuator_trnid[motors, 0]]
     ranges = model.jnt_range[model.actuator_trnid[motors, 0]].T
     strength = np.abs(model.actuator_gainprm[motors, 0] * model.actuator_gear[motors, 0])
+    limited = model.actuator_ctrllimited[motors].astype(bool)
+    strength *= np.where(limited, model.actuator_ctrlrange[motors, 1], 1.0)
     weight = float(model.body_mass.sum() * np.linalg.norm(model.opt.gravity))
     left, loads = [], []
     for t in range(1, len(qpos) - 1):
@@ -280,13 +296,13 @@ def _contact_directions(
     """Generalised forces of unit pushes along the friction pyramids' edges, (nv, edges)."""
     columns, jacobian = [], np.empty((3, model.nv))
     for foot, (points, heights) in enumerate(zip(frame.points, frame.heights, strict=True)):
-        for point, body in zip(
-            points[heights < CONTACT_M], ground.carriers(foot)[heights < CONTACT_M], strict=True
-        ):
+        touching = heights < ground.contact
+        mu = ground.friction(foot)
+        for point, body in zip(points[touching], ground.carriers(foot)[touching], strict=True):
             mujoco.mj_jac(model, data, jacobian, None, point, body)
             for k in range(_EDGES):
                 angle = 2 * np.pi * k / _EDGES
-                push = np.array([_FRICTION * np.cos(angle), _FRICTION * np.sin(angle), 1.0])
+                push = np.array([mu * np.cos(angle), mu * np.sin(angle), 1.0])
                 columns.append(jacobian.T @ push)
     return np.array(columns).T if columns else np.zeros((model.nv, 1))
 

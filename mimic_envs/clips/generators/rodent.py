@@ -167,7 +167,7 @@ def _plan_trunk(model: mujoco.MjModel, motion: Motion) -> Trunk:
     frequency = 1.3 + 6.5 * np.maximum(pace, np.interp(time + 0.3, time, pace))
     stride = gait.phase(frequency, FPS, motion.phase)
     rear, shift, hands_up = _rears(time, motion)
-    path = _ground_path(time, speed, turn)
+    path = gait.ground_path(time, speed, turn, FPS)
     moving = np.tanh(pace / 0.04)
     bend = 0.45 * np.tanh(turn * 0.25 / 0.45)
     # the pelvis turns with the hind foot that swings forward
@@ -203,20 +203,6 @@ def _rears(time: np.ndarray, motion: Motion) -> tuple[np.ndarray, np.ndarray, np
         rear += gait.smooth((time - up - 0.2) / 0.8) - gait.smooth((time - down) / 0.8)
         hands += np.clip((time - up - 0.3) / 0.4, 0, 1) - np.clip((time - down - 0.3) / 0.4, 0, 1)
     return rear, shift, hands
-
-
-def _ground_path(time: np.ndarray, speed: np.ndarray, turn: np.ndarray) -> np.ndarray:
-    """World x, y and heading from speed and turning rate, all 0 at time 0; (T, 3)."""
-
-    def integral(rate: np.ndarray) -> np.ndarray:
-        steps = 0.5 * (rate[1:] + rate[:-1]) / FPS
-        total = np.concatenate([[0.0], np.cumsum(steps)])
-        return total - np.interp(0.0, time, total)
-
-    heading = integral(turn)
-    x = integral(speed * np.cos(heading))
-    y = integral(speed * np.sin(heading))
-    return np.stack([x, y, heading], axis=1)
 
 
 def _sway(
