@@ -15,7 +15,7 @@ from mimic_envs.stac.keypoints import UNITS_M, Keypoints
 FEWEST = 3
 """Keypoints needed to place an animal."""
 _SCALES = (0.4, 2.5)  # sizes of animals relative to their models that need no explanation
-_SWAP_GAIN = 0.7  # swapped sides must lower the misfit at least this much to be reported
+_SWAP_GAIN = 0.5  # changing sides must lower the misfit by this share to be reported
 
 
 def matched(keypoints: Keypoints, body: bodies.Body) -> Keypoints:
@@ -103,8 +103,8 @@ def swapped_sides(
         a, b = names.index(left), names.index(right)
         now = misfit[:, a] + misfit[:, b]
         other = misfit_swapped[:, a] + misfit_swapped[:, b]
-        # 36: both more than 4 noise levels off on average
-        frames = np.flatnonzero((now > 36) & (other < (1 - _SWAP_GAIN) * now))
+        # 18: together three noise levels off in each direction, which chance does not do
+        frames = np.flatnonzero((now > 18) & (other < (1 - _SWAP_GAIN) * now))
         if frames.size:
             found[f"{left}/{right}"] = frames
     return found
