@@ -88,6 +88,10 @@ def fit(
     """
     body = bodies.get(body) if isinstance(body, str) else body
     settings = settings or Settings()
+    if clip_frames is not None and clip_frames < 1:
+        raise ValueError(f"clip_frames must be at least 1, got {clip_frames}")
+    if scale is not None and not (np.isfinite(scale) and scale > 0):
+        raise ValueError(f"scale must be a positive number, got {scale!r}")
     keypoints = mapping.matched(keypoints, body)
     task = recording.Task.prepare(body, keypoints, offsets)
     parts = recording.Parts.open(resume, task, (scale, offsets is not None, settings))
@@ -125,19 +129,7 @@ def _calibrate(
         return recording.problem(task, markers, settings, shared, noise * length)
 
     qpos = align.place(body, markers, problem(0.1), flat / shared.scale, seen, qpos)
-    # coarse to fine, first frame by frame and then as windows
-    for noise, length_ in ((0.2, 1), (0.07, 1), (0.1, frames.shape[1]), (0.04, frames.shape[1])):
-        shape = (-1, length_)
-        qpos, _ = poses.solve(
-            markers,
-            problem(noise),
-            flat.reshape(*shape, *flat.shape[1:]) / shared.scale,
-            seen.reshape(*shape, seen.shape[1]),
-            qpos.reshape(*shape, qpos.shape[-1]),
-            iterations=20,
-            tolerance=1e-3,
-        )
-    qpos = qpos.reshape(len(flat), -1)
+    qpos = _coarse_to_fine(markers, problem, flat / shared.scale, seen, qpos, frames.shape[1])
     state = calibrate.Calibration(
         markers,
         recorded,
@@ -167,6 +159,22 @@ def _calibrate(
     return recording.Calibrated(state.shared, noise * length, spread)
 
 
+def _coarse_to_fine(
+    markers: Markers,
+    problem: Callable[[float], poses.Problem],
+    targets: np.ndarray,
+    weights: np.ndarray,
+    qpos: np.ndarray,
+    window: int,
+) -> np.ndarray:
+    """Better poses (N, nq) of windows: first frame by frame, then with their neighbours."""
+    for noise, together in ((0.2, 1), (0.07, 1), (0.1, window), (0.04, window)):
+        y, w, q = (x.reshape(-1, together, *x.shape[1:]) for x in (targets, weights, qpos))
+        solved, _ = poses.solve(markers, problem(noise), y, w, q, iterations=20, tolerance=1e-3)
+        qpos = solved.reshape(len(qpos), -1)
+    return qpos
+
+
 def _registration(
     task: recording.Task,
     found: recording.Calibrated,
@@ -180,8 +188,6 @@ def _registration(
     targets = task.recorded / shared.scale
     residuals = align.distances(markers, shared.offsets, targets, task.weights, qpos)
     length = clip_frames or len(qpos)
-    if length < 1:
-        raise ValueError(f"clip_frames must be at least 1, got {clip_frames}")
     motions = [qpos[i : i + length] for i in range(0, len(qpos), length)]
     clips = clips_.ClipSet.from_motions(
         body,

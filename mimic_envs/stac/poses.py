@@ -30,7 +30,7 @@ class Problem:
 
     Attributes:
         offsets: Markers in their bodies' frames, (K, 3), length units of the body.
-        noise: Standard deviation s of a marker coordinate, length units; one or (K,).
+        noise: Standard deviation s of a marker coordinate, length units.
         rest: Rest value of each used degree of freedom (only hinges have one), (n,).
         rest_sigma: S_rest, infinite for no pull, (n,).
         step_sigma: S_step between two frames, infinite for no smoothing, (n,).

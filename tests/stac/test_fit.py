@@ -229,7 +229,11 @@ class TestBadInput:
 
     def test_clip_frames(self, short) -> None:
         with pytest.raises(ValueError, match="clip_frames must be at least 1"):
-            stac.fit(short, "mouse_arm", clip_frames=-1, settings=QUICK)
+            stac.fit(short, "mouse_arm", clip_frames=0, settings=QUICK)
+
+    def test_scale(self, short) -> None:
+        with pytest.raises(ValueError, match=r"scale must be a positive number, got -1\.0"):
+            stac.fit(short, "mouse_arm", scale=-1.0, settings=QUICK)
 
 
 def test_a_single_frame(short) -> None:
