@@ -257,12 +257,8 @@ class Site:
 
 
 def _templates() -> Any:
-    try:
-        import jinja2
-    except ImportError:
-        raise SystemExit(
-            "the pages are made with jinja2: pip install 'mimic_envs[leaderboard]'"
-        ) from None
+    import jinja2
+
     return jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE / "templates"),
         autoescape=True,  # what submissions say is text, never markup

@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from markupsafe import Markup, escape
+
+try:
+    from markupsafe import Markup, escape
+except ImportError:  # it comes with jinja2
+    raise SystemExit(
+        "the pages are made with jinja2: pip install 'mimic_envs[leaderboard]'"
+    ) from None
 
 
 def interval(score: float, low: float, high: float) -> Markup:
