@@ -71,7 +71,7 @@ class Task:
             carriers=tuple(body.keypoints[name].body for name in keypoints.names),
             offsets=np.array(list(places.values()), float),
             recorded=np.nan_to_num(keypoints.in_unit(body.length_unit)),
-            # confidences of trackers differ in what is usual: 0.03 in one published recording
+            # trackers differ in what is usual: in one published recording the median is 0.01
             weights=np.minimum(
                 keypoints.weights / np.median(keypoints.weights[keypoints.weights > 0]), 1.0
             ),
