@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mimic_envs.clips import ClipSet
-from mimic_envs.controllers import Controller
+from mimic_envs.controllers import Controller, RememberingController
 from mimic_envs.env import FunctionalEnv, State
 from mimic_envs.physics.native import NativePhysics
 from mimic_envs.scoring import metrics, results
@@ -102,7 +102,7 @@ def rollout(
 
     Args:
         env: The environment, on the `native` backend.
-        controller: A controller made for it.
+        controller: A controller made for it; a `RememberingController` keeps its memory.
         seed: Of the random keys that the controller gets.
         progress: Called with the control steps done.
 
@@ -113,10 +113,15 @@ def rollout(
         raise ValueError(f"scores are taken on backend 'native', got {env.physics.name!r}")
     count, steps = len(env.clips), int(env.clips.lengths.max()) - 1
     keys = jax.random.split(jax.random.key(seed), count)
-    state = _begin(env, keys)
+    act: Any = controller.act
+    memory: Any = ()
+    if remembers := isinstance(controller, RememberingController):
+        act, memory = controller.act_remembering, controller.memory
+    memory = jax.tree.map(lambda x: jnp.broadcast_to(x, (count, *x.shape)), memory)
+    carry = (_begin(env, keys), memory)
     pieces = []
     for start in range(0, steps, _CHUNK):
-        state, piece = _advance(env, controller.act, controller.params, state, keys, start)
+        carry, piece = _advance(env, act, remembers, controller.params, carry, keys, start)
         pieces.append(jax.tree.map(np.asarray, piece))
         progress(min(start + _CHUNK, steps))
     words, actions, diverged, crossed = (np.concatenate(x) for x in zip(*pieces, strict=True))
@@ -140,18 +145,30 @@ def _begin(env: FunctionalEnv, keys: jax.Array) -> State:
 
 
 def _advance_chunk(
-    env: FunctionalEnv, act: Any, params: Any, state: State, keys: jax.Array, start: jax.Array
-) -> tuple[State, tuple[jax.Array, ...]]:
-    def step(state: State, number: jax.Array) -> tuple[State, tuple[jax.Array, ...]]:
+    env: FunctionalEnv,
+    act: Any,
+    remembers: bool,
+    params: Any,
+    carry: tuple[State, Any],
+    keys: jax.Array,
+    start: jax.Array,
+) -> tuple[tuple[State, Any], tuple[jax.Array, ...]]:
+    def step(
+        carry: tuple[State, Any], number: jax.Array
+    ) -> tuple[tuple[State, Any], tuple[jax.Array, ...]]:
+        state, memory = carry
         own = jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, number)
-        actions = jax.vmap(act, in_axes=(None, 0, 0))(params, state, own)
+        if remembers:
+            actions, memory = jax.vmap(act, in_axes=(None, 0, 0, 0))(params, state, memory, own)
+        else:
+            actions = jax.vmap(act, in_axes=(None, 0, 0))(params, state, own)
         state = jax.vmap(env.step)(state, actions)
         limits = [x > 0 for name, x in state.metrics.items() if name.startswith("limit/")]
         crossed = jnp.stack([*limits, state.physics.diverged]).any(axis=0)
         record = (state.physics.private, state.action, state.physics.diverged, crossed)
-        return state, record
+        return (state, memory), record
 
-    return jax.lax.scan(step, state, start + jnp.arange(_CHUNK))
+    return jax.lax.scan(step, carry, start + jnp.arange(_CHUNK))
 
 
-_advance = jax.jit(_advance_chunk, static_argnums=1)
+_advance = jax.jit(_advance_chunk, static_argnums=(1, 2))
