@@ -48,11 +48,16 @@ def load(directory: pathlib.Path, like: Any) -> tuple[Any, dict[str, Any]] | Non
         directory: Of all checkpoints.
         like: A pytree of the state's structure.
     """
-    found = _all(directory)
-    if not found:
+    found = newest(directory)
+    if found is None:
         return None
-    meta = json.loads((found[-1] / "meta.json").read_text())
-    return tensors.load(found[-1] / "state.safetensors", like), meta
+    meta = json.loads((found / "meta.json").read_text())
+    return tensors.load(found / "state.safetensors", like), meta
+
+
+def newest(directory: pathlib.Path) -> pathlib.Path | None:
+    """The newest checkpoint's folder, or None if there is none."""
+    return max(_all(directory), default=None)
 
 
 def write_json(path: pathlib.Path, content: dict[str, Any]) -> None:

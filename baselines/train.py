@@ -272,12 +272,17 @@ class Stop:
 
     def __init__(self) -> None:
         self.asked = False
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._ask)
+        numbers = (signal.SIGINT, signal.SIGTERM)
+        self._before = {number: signal.signal(number, self._ask) for number in numbers}
 
     def _ask(self, number: int, frame: Any) -> None:
         self.asked = True
-        signal.signal(number, signal.SIG_DFL)
+        self.ignore()
+
+    def ignore(self) -> None:
+        """Leave signals to whom they went before."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
 
 
 def reward_scale(env: FunctionalEnv, discount: float) -> float:
@@ -315,16 +320,22 @@ def _progress(console: Console) -> Progress:
     )
 
 
+def parse(argv: list[str] | None) -> Arguments:
+    """The command line; the process's own if not given."""
+    return tyro.cli(Arguments, args=argv, prog="python -m baselines.train")
+
+
 def main(argv: list[str] | None = None) -> int:
     """Train as the command line says; returns the exit status."""
-    arguments = tyro.cli(Arguments, args=argv, prog="python -m baselines.train")
-    console, stop = Console(), Stop()
+    arguments, console, stop = parse(argv), Console(), Stop()
     try:
         run = Run(arguments, console)
     except (ValueError, FileNotFoundError, RuntimeError) as error:
         console.print(f"[red]error:[/red] {error}")
         return 2
-    if run.train(stop):
+    finished = run.train(stop)
+    stop.ignore()
+    if finished:
         console.print(f"done: {run.directory / 'policy'}")
         return 0
     console.print(f"stopped and saved in {run.directory}; the same command continues")
