@@ -131,7 +131,7 @@ class Rollout(NamedTuple):
         first: Whether the step was the first of its episode.
         action: What was done.
         log_probability: Of the action.
-        reward: Scaled by `reward_scale`.
+        reward: What is learned from, see `PPO`.
         terminated: Whether the episode failed.
         done: Whether it ended.
         metrics: Of the environment.
@@ -178,7 +178,7 @@ class PPO:
         config: Hyper-parameters.
         actor: Maps observations to actions.
         updates: Number of updates of the whole training, for the schedules.
-        reward_scale: Rewards are multiplied by this, so that values are of order 1.
+        reward: Of a step's result, scaled so that values are of order 1.
         privileged: What only the critic sees.
     """
 
@@ -187,13 +187,13 @@ class PPO:
         config: Config,
         actor: Actor,
         updates: int,
-        reward_scale: float = 1.0,
+        reward: Callable[[Any], jax.Array] = lambda result: result.reward,
         privileged: Privileged = nothing_privileged,
     ) -> None:
         self.config = config
         self.actor = actor
         self.total_updates = updates
-        self._reward_scale = reward_scale
+        self._reward = reward
         self._privileged = privileged
         self.init = jax.jit(self._init)
         self.update = jax.jit(self._update)
@@ -250,7 +250,7 @@ class PPO:
             **{f"train/{name}": x for name, x in learning.items()},
             "train/explained_variance": _explained(batch.target, values),
             "train/std": jnp.exp(actors.log_std(params["actor"])).mean(),
-            "rollout/reward": rollout.reward.mean() / self._reward_scale,
+            "rollout/reward": rollout.reward.mean(),
             "rollout/failures_per_step": rollout.terminated.mean(),
             **{f"rollout/{name}": x.mean() for name, x in rollout.metrics.items()},
         }
@@ -294,7 +294,7 @@ class PPO:
                 first=first,
                 action=action,
                 log_probability=actors.log_probability(action, mean, log_std),
-                reward=self._reward_scale * result.reward,
+                reward=self._reward(result),
                 terminated=result.terminated,
                 done=done,
                 metrics=result.metrics,

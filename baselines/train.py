@@ -8,6 +8,7 @@ backend as if it had not been.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import pathlib
 import signal
@@ -29,7 +30,7 @@ from baselines.log import Log
 from baselines.policy import PolicyController, Spec
 from mimic_envs import clips as clips_
 from mimic_envs import scoring
-from mimic_envs.env import FunctionalEnv
+from mimic_envs.env import FunctionalEnv, Result
 from mimic_envs.messages import unknown
 
 INTERRUPTED = 130
@@ -66,6 +67,9 @@ class Arguments:
     """Width of the latent of intention and recurrent networks."""
     anchor: AnchorMode = "off"
     """Whether the policy's mean starts at the pd controller."""
+    score_weight: float = 0.0
+    """Weight of the frame's score in the reward. The body's own reward is nearly flat close
+    to the reference; the score falls evenly with the distance."""
     look_ahead: bool = False
     """Whether the critic sees the reference further ahead than the policy."""
     checkpoint_every_s: float = 60.0
@@ -114,7 +118,7 @@ class Run:
             arguments.ppo,
             actor,
             arguments.updates,
-            reward_scale(self.env, arguments.ppo.discount),
+            functools.partial(reward, _reward_scale(self.env, arguments), arguments.score_weight),
             look_ahead if arguments.look_ahead else ppo.nothing_privileged,
         )
         self._began, self._elapsed_before = time.perf_counter(), 0.0
@@ -152,7 +156,7 @@ class Run:
                     task,
                     completed=updates,
                     speed=f"{speed:,.0f} steps/s",
-                    score=f"reward {report['rollout/reward']:.3f}  score {shown:.4f}",
+                    score=f"frames {report['rollout/score']:.3f}  clips {shown:.4f}",
                 )
                 if time.perf_counter() - saved > self.arguments.checkpoint_every_s:
                     self._save(state)
@@ -285,9 +289,15 @@ class Stop:
             signal.signal(number, handler)
 
 
-def reward_scale(env: FunctionalEnv, discount: float) -> float:
+def reward(scale: float, score_weight: float, result: Result) -> jax.Array:
+    """What is learned from: the body's reward and the score of the frame."""
+    return scale * (result.reward + score_weight * result.metrics["score"])
+
+
+def _reward_scale(env: FunctionalEnv, arguments: Arguments) -> float:
     """Factor of rewards with which the value of perfect tracking is 1."""
-    return (1 - discount) / sum(term.weight for term in env.body.tracking.values())
+    most = sum(term.weight for term in env.body.tracking.values()) + arguments.score_weight
+    return (1 - arguments.ppo.discount) / most
 
 
 def look_ahead(env: FunctionalEnv, state: Any) -> tuple[jax.Array, jax.Array]:

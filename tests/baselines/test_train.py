@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import json
-import os
 import pathlib
 import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 
 from baselines import checkpoints, log, train
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-UPDATES = 6
+UPDATES = 12
 COMMAND = [
     *("--env", "mimic_envs/MouseArm-v0", "--clips", "builtin/tiny", "--eval-clips"),
     *("builtin/tiny", "--hidden", "8", "--ppo.critic-hidden", "8", "--ppo.environments", "8"),
     *("--ppo.minibatches", "2", "--ppo.unroll", "4", "--steps", str(UPDATES * 32)),
-    *("--eval-every", "96", "--checkpoint-every-s", "0", "--threads", "1"),
-    *("--network", "recurrent", "--latent-size", "2", "--anchor", "learnable"),
+    *("--eval-every", "192", "--checkpoint-every-s", "0", "--threads", "1"),
+    *("--network", "intention", "--latent-size", "2"),
 ]
 
 
@@ -49,17 +49,32 @@ def test_a_run_leaves_what_it_promises(whole: pathlib.Path) -> None:
     updates = [x["updates"] for x in records if x["kind"] == "update"]
     assert updates == list(range(1, UPDATES + 1))
     scored = [x["updates"] for x in records if x["kind"] == "evaluation"]
-    assert scored == [0, 3, UPDATES]
+    assert scored == [0, 6, UPDATES]
     assert all(0 <= x["score"] <= 1 for x in records if x["kind"] == "evaluation")
+    for record in records:
+        assert all(np.isfinite(x) for x in record.values() if isinstance(x, float))
+        assert record.get("train/first_ratio_error", 0) < 1e-5
     assert len(list((whole / "checkpoints").iterdir())) == 2
     assert json.loads((whole / "policy" / "policy.json").read_text())["body"] == "mouse_arm"
 
 
-def test_killed_and_continued(whole: pathlib.Path, tmp_path: pathlib.Path) -> None:
+class AfterOneMore(train.Stop):
+    """Asks to stop after one update, as Ctrl-C does."""
+
+    def __init__(self) -> None:
+        self._left = 1
+
+    @property
+    def asked(self) -> bool:  # type: ignore[override]
+        self._left -= 1
+        return self._left < 0
+
+
+def test_killed_and_stopped_and_continued(whole: pathlib.Path, tmp_path: pathlib.Path) -> None:
     """The parameters, the environments and the log are those of the undisturbed run."""
     folder = tmp_path / "run"
-    run = [sys.executable, "-m", "baselines.train", *COMMAND, "--out", str(folder)]
-    process = subprocess.Popen(run, cwd=ROOT, env=dict(os.environ), stdout=subprocess.DEVNULL)
+    command = [*COMMAND, "--out", str(folder)]
+    process = subprocess.Popen([sys.executable, "-m", "baselines.train", *command], cwd=ROOT)
     deadline = time.monotonic() + 300
     while not (folder / "checkpoints" / f"{2:09d}").exists():
         assert process.poll() is None
@@ -69,32 +84,16 @@ def test_killed_and_continued(whole: pathlib.Path, tmp_path: pathlib.Path) -> No
     process.wait()
     with open(folder / "metrics.jsonl", "a") as file:
         file.write('{"kind": "upd')  # half a line, as a kill may leave
-    assert train.main([*COMMAND, "--out", str(folder)]) == 0
+    killed_after = int(checkpoints.newest(folder / "checkpoints").name)
+    assert 2 <= killed_after < UPDATES - 1
+
+    run = train.Run(train.parse(command), train.Console(quiet=True))
+    assert not run.train(AfterOneMore())
+    assert checkpoints.newest(folder / "checkpoints").name == f"{killed_after + 1:09d}"
+
+    assert train.main(command) == 0
     assert final(folder) == final(whole)
     assert numbers(folder) == numbers(whole)
-
-
-def test_stopped_and_continued(whole: pathlib.Path, tmp_path: pathlib.Path) -> None:
-    folder = tmp_path / "run"
-
-    class AfterTwo(train.Stop):
-        """Asks to stop after two updates, as Ctrl-C does."""
-
-        left = 2
-
-        def __init__(self) -> None:
-            self._signals = 0
-
-        @property
-        def asked(self) -> bool:  # type: ignore[override]
-            self.left -= 1
-            return self.left < 0
-
-    arguments = train.parse([*COMMAND, "--out", str(folder)])
-    assert not train.Run(arguments, train.Console(quiet=True)).train(AfterTwo())
-    assert checkpoints.newest(folder / "checkpoints").name == f"{2:09d}"
-    assert train.main([*COMMAND, "--out", str(folder)]) == 0
-    assert final(folder) == final(whole)
 
 
 def test_other_settings_are_refused(
