@@ -58,11 +58,11 @@ def test_a_run_leaves_what_it_promises(whole: pathlib.Path) -> None:
     assert json.loads((whole / "policy" / "policy.json").read_text())["body"] == "mouse_arm"
 
 
-class AfterOneMore(train.Stop):
-    """Asks to stop after one update, as Ctrl-C does."""
+class After(train.Stop):
+    """Asks to stop after some updates, as Ctrl-C does."""
 
-    def __init__(self) -> None:
-        self._left = 1
+    def __init__(self, updates: int) -> None:
+        self._left = updates
 
     @property
     def asked(self) -> bool:  # type: ignore[override]
@@ -88,10 +88,10 @@ def test_killed_and_stopped_and_continued(whole: pathlib.Path, tmp_path: pathlib
     assert 2 <= killed_after < UPDATES - 1
 
     run = train.Run(train.parse(command), train.Console(quiet=True))
-    assert not run.train(AfterOneMore())
+    assert not run.train(After(1))
     assert checkpoints.newest(folder / "checkpoints").name == f"{killed_after + 1:09d}"
 
-    assert train.main(command) == 0
+    assert run.train(After(UPDATES))
     assert final(folder) == final(whole)
     assert numbers(folder) == numbers(whole)
 
