@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 
 # before any benchmark starts JAX: without it MJX does not compile on a CPU
+os.environ.setdefault("NPROC", "8")
 os.environ["XLA_FLAGS"] = (
     os.environ.get("XLA_FLAGS", "") + " --xla_cpu_use_fusion_emitters=false"
 ).strip()

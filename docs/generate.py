@@ -1,8 +1,12 @@
-"""Write the pages that are made from the code: `python docs/generate.py`."""
+"""Write the pages that are made from the code: `python docs/generate.py`.
+
+With `--pictures` also the pictures of the bodies.
+"""
 
 from __future__ import annotations
 
 import pathlib
+import sys
 from collections.abc import Iterable
 
 import numpy as np
@@ -10,6 +14,7 @@ import numpy as np
 import mimic_envs
 from mimic_envs import bodies
 from mimic_envs import clips as clips_
+from mimic_envs.clips import published
 from mimic_envs.tasks import rewards
 
 DOCS = pathlib.Path(__file__).parent
@@ -38,6 +43,8 @@ def body_page(env_id: str, body: bodies.Body) -> str:
         f"# {env_id}",
         f"*{body.species}*. {body.source}.",
         "<!-- made by docs/generate.py, do not edit -->",
+        f"![{body.name}]({body.name}.png)",
+        _about(body),
         _sizes(body),
         "## Actions",
         f"`Box(-1, 1, ({model.nu},), float32)`, mapped linearly to each actuator's control range.",
@@ -61,6 +68,12 @@ def body_page(env_id: str, body: bodies.Body) -> str:
         _clips(body),
     ]
     return "\n\n".join(sections) + "\n"
+
+
+def _about(body: bodies.Body) -> str:
+    """What the body's module says of it, without the headline."""
+    module = sys.modules[body.build_spec.__module__]
+    return (module.__doc__ or "").split("\n", 1)[1].strip()
 
 
 def _sizes(body: bodies.Body) -> str:
@@ -203,15 +216,62 @@ def _clips(body: bodies.Body) -> str:
     return table(("set", "clips", "duration", "rate", "labels", "SHA-256 begins"), rows)
 
 
+def published_page() -> str:
+    """The list of published recordings."""
+    fetched = [
+        [
+            f"`{name}`",
+            one.body,
+            one.about,
+            f"{one.fps:g} Hz, {one.unit}",
+            f"{one.megabytes:g} MB",
+            f"[{one.repo}]({one.page}), {one.folder}",
+            one.citation,
+        ]
+        for name, one in published.PUBLISHED.items()
+    ]
+    by_hand = [[f"`{name}`", raw.about, raw.page] for name, raw in published.RAW.items()]
+    sections = [
+        "# Published recordings",
+        "<!-- made by docs/generate.py, do not edit -->",
+        'Fetched by `mimic-envs clips fetch NAME`; then `clips="published/NAME"` loads them. The '
+        "licence is what the dataset's page says at that time; `fetch` prints it and it stays in "
+        "the clip file.",
+        table(["name", "body", "what", "rate, unit", "download", "where", "cite"], fetched),
+        "## To be got by hand",
+        "Recordings that are keypoints, or that a person has to ask for.",
+        table(["name", "what", "where"], by_hand),
+    ]
+    return "\n\n".join(sections) + "\n"
+
+
 def pages() -> dict[pathlib.Path, str]:
     """Every generated page: where it goes and what it says."""
-    return {
+    made = {
         DOCS / "bodies" / f"{name}.md": body_page(env_id, bodies.get(name))
         for env_id, name in mimic_envs.ENV_IDS.items()
     }
+    return made | {DOCS / "published_clips.md": published_page()}
+
+
+def draw_pictures() -> None:
+    """Each body in the middle of its first held-out clip."""
+    import matplotlib.pyplot as plt
+
+    from mimic_envs.viz.render import Renderer
+
+    for name in mimic_envs.ENV_IDS.values():
+        body = bodies.get(name)
+        renderer = Renderer(body, 480, 320)
+        clips = clips_.load("builtin/test", body)
+        picture = renderer.draw(clips.qpos[0, clips.lengths[0] // 2])
+        renderer.close()
+        plt.imsave(DOCS / "bodies" / f"{name}.png", picture)
 
 
 if __name__ == "__main__":
+    if "--pictures" in sys.argv[1:]:
+        draw_pictures()
     for path, text in pages().items():
         path.write_text(text)
         print(path.relative_to(DOCS.parent))

@@ -24,6 +24,7 @@ import mujoco
 import numpy as np
 import tyro
 from generate import DOCS, table
+from jax.experimental.compilation_cache import compilation_cache
 
 import mimic_envs
 from mimic_envs import bodies, controllers, scoring
@@ -105,16 +106,12 @@ def score_rows(name: str, recordings: pathlib.Path | None) -> Iterator[tuple[str
 
 def load_recordings(name: str, folder: pathlib.Path) -> clips_.ClipSet | None:
     """All recordings of a body as one set, or None without any."""
-    if name == "worm":
-        path = folder / name / "published_rollout.npz"
-        if not path.is_file():
-            return None
-        qpos = np.load(path)["qpos_reference"]
-        return clips_.ClipSet.from_motions(name, [qpos], 20.0, names=["published"])
-    paths = sorted((folder / name).glob("*_ik.h5")) or sorted(
-        (folder / name).glob("reference_clips.h5")
-    )
-    sets = [clips_.load(path, name) for path in paths]
+    patterns = ("reference_clips.h5", "*_ik.h5")
+    paths = [path for p in patterns for path in sorted((folder / name).glob(p))]
+    if not paths and (folder / name).is_dir():
+        paths = sorted((folder / name).glob("published_rollout.npz"))
+    unit = {"worm": "mm"}.get(name)  # the others' layout has a known one
+    sets = [clips_.import_clips(path, name, unit=unit)[0] for path in paths]
     if not sets:
         return None
     motions = [motion for one in sets for motion in one.motions()]
@@ -184,16 +181,19 @@ def vector_step(name: str) -> Callable[[], None]:
 
 def mjx_speed(body: bodies.Body, count: int = 64) -> tuple[float, float]:
     """Control steps per second of MJX on the CPU, and the seconds of its compilation."""
-    with jax.enable_compilation_cache(False):
-        env = mimic_envs.make(body, clips="builtin/tiny", backend="mjx")
-        state = jax.jit(jax.vmap(FunctionalEnv.reset, (None, 0)))(
-            env, jax.random.split(jax.random.key(0), count)
-        )
-        actions = 0.1 * jax.random.normal(jax.random.key(1), (count, env.action_size))
-        step = jax.jit(jax.vmap(FunctionalEnv.step, (None, 0, 0)))
-        start = time.perf_counter()
-        compiled = step.lower(env, state, actions).compile()
-        compile_s = time.perf_counter() - start
+    jax.config.update("jax_enable_compilation_cache", False)  # or it is only loaded
+    compilation_cache.reset_cache()
+    env = mimic_envs.make(body, clips="builtin/tiny", backend="mjx")
+    state = jax.jit(jax.vmap(FunctionalEnv.reset, (None, 0)))(
+        env, jax.random.split(jax.random.key(0), count)
+    )
+    actions = 0.1 * jax.random.normal(jax.random.key(1), (count, env.action_size))
+    step = jax.jit(jax.vmap(FunctionalEnv.step, (None, 0, 0)))
+    start = time.perf_counter()
+    compiled = step.lower(env, state, actions).compile()
+    compile_s = time.perf_counter() - start
+    jax.config.update("jax_enable_compilation_cache", True)
+    compilation_cache.reset_cache()
     seconds = best(lambda: jax.block_until_ready(compiled(env, state, actions)), rounds=3, steps=3)
     return count / seconds, compile_s
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 from typing import Any
 
@@ -71,6 +72,30 @@ class Result:
     metrics: dict[str, jax.Array]
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Static:
+    """What of an environment is not an array. Equal ones share what JAX compiled for them."""
+
+    body: bodies.Body
+    clips: ClipSet
+    task: ImitationTask
+    physics: Physics
+    terminate: bool
+
+    @functools.cached_property
+    def _key(self) -> tuple[Any, ...]:
+        # of the clips only names and lengths can enter a trace, their arrays are arguments
+        clips = (self.clips.names, self.clips.lengths.tobytes())
+        physics = (self.physics.name, self.physics.settings)
+        return self.body, clips, self.task.offsets.tobytes(), physics, self.terminate
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Static) and self._key == other._key
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+
 @jax.tree_util.register_pytree_node_class
 class FunctionalEnv:
     """Imitation as pure JAX functions of one environment; batch them with `jax.vmap`.
@@ -106,15 +131,17 @@ class FunctionalEnv:
         self.physics = physics
         self.terminate = terminate
 
-    def tree_flatten(self) -> tuple[tuple[Reference], tuple[Any, ...]]:
+    def tree_flatten(self) -> tuple[tuple[Reference], _Static]:
         """Leaves and static part, for JAX."""
-        return (self.reference,), (self.body, self.clips, self.task, self.physics, self.terminate)
+        static = _Static(self.body, self.clips, self.task, self.physics, self.terminate)
+        return (self.reference,), static
 
     @classmethod
-    def tree_unflatten(cls, static: tuple[Any, ...], leaves: tuple[Reference]) -> FunctionalEnv:
+    def tree_unflatten(cls, static: _Static, leaves: tuple[Reference]) -> FunctionalEnv:
         """The inverse of `tree_flatten`."""
-        body, clips, task, physics, terminate = static
-        return cls(body, clips, leaves[0], task, physics, terminate)
+        return cls(
+            static.body, static.clips, leaves[0], static.task, static.physics, static.terminate
+        )
 
     @property
     def action_size(self) -> int:

@@ -36,6 +36,26 @@ def test_python_in_the_readme_runs() -> None:
         exec(small.replace("(256,", "(4,"), {})
 
 
+def test_python_in_the_page_about_clips_runs(tmp_path: pathlib.Path, monkeypatch) -> None:
+    (block,) = re.findall(
+        r"```python\n(.*?)```", (ROOT / "docs" / "clips.md").read_text(), re.DOTALL
+    )
+    monkeypatch.chdir(tmp_path)
+    exec(block.replace("builtin/train", "builtin/tiny"), {})
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["walks.csv", "walks.h5"]
+
+
+def test_the_page_about_clips_names_every_command() -> None:
+    from mimic_envs.cli import clips
+    from mimic_envs.clips import importers
+
+    page = (ROOT / "docs" / "clips.md").read_text()
+    for name in clips.APP._subcommands:
+        assert f"clips {name}" in page, name
+    for name in importers.LAYOUTS:
+        assert f"`{name}`" in page, name
+
+
 def test_the_walk_through_of_your_body_runs(tmp_path: pathlib.Path) -> None:
     """Its Python blocks in their order, the first as `dog_lab.py`, and its score command."""
     page = (ROOT / "docs" / "your_body.md").read_text()

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 import mimic_envs
+from mimic_envs.clips import ClipSet
 from mimic_envs.clips import load as load_clips
-from mimic_envs.env import FunctionalEnv
+from mimic_envs.env import FunctionalEnv, State
 
 reset = jax.jit(jax.vmap(FunctionalEnv.reset, in_axes=(None, 0)))
 autoreset = jax.jit(jax.vmap(FunctionalEnv.step_autoreset, in_axes=(None, 0, 0)))
@@ -147,3 +148,25 @@ def test_reference_window_is_configurable() -> None:
         "rodent", clips=load_clips("builtin/tiny", "rodent"), reference_frames=2, reference_stride=1
     )
     assert env.observation_layout()["reference/root_displacement"][1] == (2, 3)
+
+
+def test_environments_that_differ_in_clips_only_share_what_is_compiled() -> None:
+    """Making many environments neither compiles nor keeps a program for each."""
+    traced = 0
+
+    def count(env: FunctionalEnv, state: State, action: jax.Array) -> State:
+        nonlocal traced
+        traced += 1
+        return env.step(state, action)
+
+    step = jax.jit(count)
+    clips = load_clips("builtin/tiny", "rodent")
+    shifted = [motion + np.eye(motion.shape[1])[0] * 0.5 for motion in clips.motions()]
+    twin = ClipSet.from_motions("rodent", shifted, clips.fps, names=clips.names)
+    ends = []
+    for given, options in ((clips, {}), (twin, {}), (clips, {"terminate": False})):
+        env = mimic_envs.make("rodent", clips=given, **options)
+        state = env.reset(jax.random.key(0), 0, 0)
+        ends.append(step(env, state, jnp.zeros(env.action_size)).physics.qpos[0])
+    assert traced == 2
+    assert float(ends[1] - ends[0]) == pytest.approx(0.5, abs=1e-3)

@@ -7,7 +7,7 @@ import sys
 
 from tyro.extras import SubcommandApp
 
-from mimic_envs.cli import bodies
+from mimic_envs.cli import bodies, clips
 from mimic_envs.cli.console import fail
 from mimic_envs.cli.listing import list_
 from mimic_envs.cli.play import play
@@ -18,6 +18,7 @@ _APP = SubcommandApp()
 _APP.command(score)
 _APP.command(play)
 _APP.command(name="list")(list_)
+_APP.command(clips.APP, name="clips", help="Look at, change, import and fetch sets of clips.")
 
 _BODIES = SubcommandApp()
 _BODIES.command(bodies.check)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated, Any, NoReturn
 
 import tyro
@@ -54,6 +54,12 @@ def progress(title: str, of_bytes: bool = False) -> Iterator[Callable[[int, int 
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
+def chosen(clip: str, names: Sequence[str]) -> int | str:
+    """A clip given by number or by name; a name that looks like a number is a name."""
+    number = clip.removeprefix("-").isdigit() and clip not in names
+    return int(clip) if number else clip
+
+
 def scored_env(env_id: str, clips: str, clip: str | None = None) -> tuple[Any, Any]:
     """The environment for scoring and its clips at their own rate, all or only one."""
     import gymnasium
@@ -72,8 +78,7 @@ def scored_env(env_id: str, clips: str, clip: str | None = None) -> tuple[Any, A
         raise ValueError(unknown("environment id", env_id, registered))
     source = clips_.load(clips, names[env_id])
     if clip is not None:
-        number = clip.removeprefix("-").isdigit() and clip not in source.names
-        source = source.select([int(clip) if number else clip])
+        source = source.select([chosen(clip, source.names)])
     return env_.make(names[env_id], source, terminate=False), source
 
 

@@ -13,19 +13,19 @@ def list_() -> None:
     from mimic_envs import bodies
     from mimic_envs import clips as clips_
 
-    table = Table("id", "body", "joints", "actuators", "control", "clip sets (clips, seconds)")
+    table = Table("id, body, species", "size", "built-in clips")
+    table.columns[0].no_wrap = True
     for env_id, name in ENV_IDS.items():
         body = bodies.get(name)
         sets = []
         for clip_set in clips_.builtin_sets(body):
             loaded = clips_.load(clip_set, body)
-            sets.append(f"{clip_set} ({len(loaded)}, {loaded.duration_s:.0f} s)")
+            sets.append(f"{clip_set}: {len(loaded)}, {loaded.duration_s:.0f} s")
+        size = f"{len(body.hinge_names)} joints\n{body.model.nu} actuators"
         table.add_row(
-            env_id,
-            f"{name} ({body.species})",
-            str(len(body.hinge_names)),
-            str(body.model.nu),
-            f"{1 / body.control_timestep_s:g} Hz",
+            f"[bold]{env_id}[/bold]\n{name}\n{body.species}",
+            f"{size}\n{1 / body.control_timestep_s:g} Hz",
             "\n".join(sets),
+            end_section=True,
         )
     OUT.print(table)

@@ -1,8 +1,28 @@
-"""Reference motions: the `ClipSet`, files, importers and change of rate."""
+"""Reference motions: the `ClipSet`, files, importers, exporters and tools."""
 
 from mimic_envs.clips.catalog import builtin_sets, load
 from mimic_envs.clips.clipset import ClipSet
-from mimic_envs.clips.importers import import_stac
+from mimic_envs.clips.edit import concat, trim
+from mimic_envs.clips.exporters import export_clips
+from mimic_envs.clips.importers import ImportReport, import_clips, import_stac
+from mimic_envs.clips.mirror import mirror
+from mimic_envs.clips.published import fetch
 from mimic_envs.clips.resample import resample
+from mimic_envs.clips.splits import Split, split
 
-__all__ = ["ClipSet", "builtin_sets", "import_stac", "load", "resample"]
+__all__ = [
+    "ClipSet",
+    "ImportReport",
+    "Split",
+    "builtin_sets",
+    "concat",
+    "export_clips",
+    "fetch",
+    "import_clips",
+    "import_stac",
+    "load",
+    "mirror",
+    "resample",
+    "split",
+    "trim",
+]

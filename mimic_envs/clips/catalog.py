@@ -7,13 +7,15 @@ import os
 import pathlib
 
 from mimic_envs import bodies
-from mimic_envs.clips import importers
+from mimic_envs.clips import importers, published
 from mimic_envs.clips.clipset import FORMAT, ClipSet, open_hdf5
 from mimic_envs.messages import unknown
 
 BUILTIN = pathlib.Path(__file__).parent / "builtin"
 """Folder of the clip sets that ship with the package, `<body>/<set>.h5`."""
 _PREFIX = "builtin/"
+LARGE_BYTES = 256_000_000
+"""Sets that take more memory than this keep velocities and body poses in files."""
 
 
 def builtin_sets(body: bodies.Body | str) -> tuple[str, ...]:
@@ -26,8 +28,9 @@ def load(clips: str | os.PathLike[str] | ClipSet, body: bodies.Body | str) -> Cl
     """The clip set of that name or path, for that body.
 
     Args:
-        clips: `"builtin/train"` and the like, a path to a clip file, or a `ClipSet`.
-            A file in the STAC layout is imported at the body's published frame rate.
+        clips: `"builtin/train"` and the like, `"published/rodent"` and the like if it was
+            fetched, a path to a clip file, or a `ClipSet`. A file in another layout is
+            imported if it says its rate and unit, or is one of the body's published ones.
         body: The body, or its name.
 
     Raises:
@@ -42,11 +45,23 @@ def load(clips: str | os.PathLike[str] | ClipSet, body: bodies.Body | str) -> Cl
     text = os.fspath(clips)
     if text in builtin_sets(body):
         return _load_builtin(body.name, text)
-    if text.startswith(_PREFIX) or not pathlib.Path(text).suffix:
-        raise ValueError(unknown(f"clip set of body {body.name!r}", text, builtin_sets(body)))
-    with open_hdf5(text) as file:
-        ours = file.attrs.get("format") == FORMAT or not importers.is_stac(file)
-    return ClipSet.load(text, body) if ours else importers.import_stac(text, body)
+    fetched = published.names(body.name)
+    if text in fetched:
+        return _spread(published.load(text.removeprefix(published.PREFIX), body))
+    if text.startswith((_PREFIX, published.PREFIX)) or not pathlib.Path(text).suffix:
+        valid = builtin_sets(body) + fetched
+        raise ValueError(unknown(f"clip set of body {body.name!r}", text, valid))
+    if pathlib.Path(text).suffix in (".h5", ".hdf5"):
+        with open_hdf5(text) as file:
+            ours = file.attrs.get("format") == FORMAT or not importers.is_foreign(file)
+        if ours:
+            return _spread(ClipSet.load(text, body))
+    return _spread(importers.import_clips(text, body)[0])
+
+
+def _spread(clips: ClipSet) -> ClipSet:
+    """The set, its velocities and body poses in files if it is large."""
+    return clips.on_disk() if clips.nbytes > LARGE_BYTES else clips
 
 
 @functools.lru_cache(maxsize=8)

@@ -8,14 +8,15 @@ import hashlib
 import json
 import os
 import pathlib
-import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import h5py
 import numpy as np
 
 from mimic_envs import bodies
-from mimic_envs.clips import kinematics
+from mimic_envs.cache import cache_directory
+from mimic_envs.clips import derived, kinematics
+from mimic_envs.clips.files import atomically
 from mimic_envs.messages import unknown
 
 FORMAT = "mimic_envs.clips"
@@ -26,12 +27,13 @@ QUATERNION_TOLERANCE = 1e-3
 """Largest deviation of a stored quaternion's norm from 1; importers renormalise before."""
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class ClipSet:
     """Motions of one body. Arrays have the clip as leading axis and are padded to one length.
 
     Make one with `ClipSet.from_motions` or `ClipSet.load`; both check everything.
-    Frames beyond a clip's length repeat its last frame with zero velocity.
+    Frames beyond a clip's length repeat its last frame with zero velocity. Velocities and body
+    poses are computed when they are first asked for. Arrays are read-only: copy to change them.
 
     Attributes:
         body: The body that moves.
@@ -42,10 +44,8 @@ class ClipSet:
         source: Where the motions come from.
         licence: Under which licence they may be used.
         qpos: Generalised positions, (C, T, nq) float32, length units and radians.
-        qvel: Generalised velocities, (C, T, nv) float32, per second; always computed
-            from `qpos` at the true rate, never read from a file.
-        xpos: World positions of all bodies, (C, T, nbody, 3) float32, length units.
-        xquat: World wxyz quaternions of all bodies, (C, T, nbody, 4) float32.
+        folder: Where velocities and body poses are kept as memory-mapped files; in memory if
+            None. See `on_disk`.
     """
 
     body: bodies.Body
@@ -56,9 +56,64 @@ class ClipSet:
     source: str
     licence: str
     qpos: np.ndarray
-    qvel: np.ndarray
-    xpos: np.ndarray
-    xquat: np.ndarray
+    folder: pathlib.Path | None = None
+
+    @property
+    def qvel(self) -> np.ndarray:
+        """Generalised velocities, (C, T, nv) float32, per second.
+
+        Always computed from `qpos` at the true rate, never read from a recording.
+        """
+        return self._derived.qvel
+
+    @property
+    def xpos(self) -> np.ndarray:
+        """World positions of all bodies, (C, T, nbody, 3) float32, length units."""
+        return self._derived.xpos
+
+    @property
+    def xquat(self) -> np.ndarray:
+        """World wxyz quaternions of all bodies, (C, T, nbody, 4) float32."""
+        return self._derived.xquat
+
+    @functools.cached_property
+    def _derived(self) -> derived.Derived:
+        return derived.compute(self.body.model, self.qpos, self.lengths, self.fps, self.folder)
+
+    def per_frame(self, width: int, key: str, fill: Callable[[np.ndarray], None]) -> np.ndarray:
+        """An array of `width` numbers a frame, (C, T, width) float32, kept as `xpos` is.
+
+        Args:
+            width: Numbers for each frame.
+            key: Tells arrays apart that follow from these clips in different ways.
+            fill: Writes the values; not called if a file has them already.
+        """
+        shape = (*self.qpos.shape[:2], width)
+        place = None
+        if self.folder is not None:
+            name = derived.fingerprint(self.body.model, self.qpos, self.lengths, self.fps)
+            name = hashlib.sha256(f"{name} {width} {key}".encode()).hexdigest()
+            place = self.folder / name
+        made = derived.stored(place, {"values": shape}, lambda arrays: fill(arrays["values"]))
+        return made["values"]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all arrays, whether they lie in memory, in files, or are not computed yet."""
+        per_frame = sum(int(np.prod(s)) for s in derived.shapes(self.body.model).values())
+        return self.qpos.nbytes + 4 * self.qpos.shape[0] * self.qpos.shape[1] * per_frame
+
+    def on_disk(self, folder: str | os.PathLike[str] | None = None) -> ClipSet:
+        """The same set with velocities and body poses in memory-mapped files.
+
+        Sets made from it, for example by `resample`, keep theirs there too. The `native`
+        backend reads such files in place; `mjx` copies them to the device once.
+
+        Args:
+            folder: Where; a folder in the cache directory if not given.
+        """
+        chosen = pathlib.Path(folder) if folder is not None else cache_directory() / "clips"
+        return dataclasses.replace(self, folder=chosen)
 
     @classmethod
     def from_motions(
@@ -72,7 +127,7 @@ class ClipSet:
         licence: str = "",
         where: str = "motions",
     ) -> ClipSet:
-        """Check motions, compute velocities and body poses, pad to one length.
+        """Check motions and pad them to one length.
 
         Args:
             body: A body or the name of one.
@@ -101,6 +156,14 @@ class ClipSet:
         twice = sorted({n for n in names if names.count(n) > 1})
         if twice:
             raise ValueError(f"{where}: clip name {twice[0]!r} occurs more than once")
+        for name in (*names, *labels):
+            if not (name.isprintable() and name == name.strip()):
+                raise ValueError(
+                    f"{where}: {name!r} cannot be a name or label: only printable characters, "
+                    "no space at the ends"
+                )
+        if "" in names:
+            raise ValueError(f"{where}: clip {names.index('')} has an empty name")
         checked = [
             _checked(body, np.asarray(motion), f"{where}, clip {name!r}")
             for motion, name in zip(motions, names, strict=True)
@@ -113,11 +176,17 @@ class ClipSet:
             labels=labels,
             source=source,
             licence=licence,
-            **_derived(body, checked, float(fps)),
+            qpos=_padded(checked),
         )
 
     def __len__(self) -> int:
         return len(self.names)
+
+    def __repr__(self) -> str:
+        return (
+            f"<ClipSet of {self.body.name!r}: {len(self)} clips, {self.lengths.sum()} frames "
+            f"at {self.fps:g} Hz>"
+        )
 
     def motions(self) -> list[np.ndarray]:
         """`qpos` of each clip without padding, (T_i, nq) float32."""
@@ -130,9 +199,10 @@ class ClipSet:
 
     def replace_motion(self, motions: Sequence[np.ndarray], fps: float) -> ClipSet:
         """The same clips (names, labels, source, licence) with other motions or another rate."""
-        return ClipSet.from_motions(
+        changed = ClipSet.from_motions(
             self.body, motions, fps, self.names, self.labels, self.source, self.licence
         )
+        return dataclasses.replace(changed, folder=self.folder)
 
     def index(self, clip: int | str) -> int:
         """Position of a clip given by name or by position.
@@ -164,10 +234,7 @@ class ClipSet:
             lengths=self.lengths[chosen],
             names=tuple(self.names[i] for i in chosen),
             labels=tuple(self.labels[i] for i in chosen),
-            qpos=self.qpos[chosen, :longest],
-            qvel=self.qvel[chosen, :longest],
-            xpos=self.xpos[chosen, :longest],
-            xquat=self.xquat[chosen, :longest],
+            qpos=_padded([self.qpos[i, :longest] for i in chosen]),
         )
 
     @functools.cached_property
@@ -192,18 +259,8 @@ class ClipSet:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write to HDF5, atomically: the file is complete or not there."""
-        path = pathlib.Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        os.close(handle)
-        try:
-            with h5py.File(partial, "w") as file:
-                self._write(file)
-            os.chmod(partial, 0o644)
-            os.replace(partial, path)
-        except BaseException:
-            os.unlink(partial)
-            raise
+        with atomically(path) as partial, h5py.File(partial, "w") as file:
+            self._write(file)
 
     def _write(self, file: h5py.File) -> None:
         file.attrs.update(
@@ -246,7 +303,7 @@ class ClipSet:
         if file.attrs.get("format") != FORMAT:
             raise ValueError(
                 f"{where}: not a mimic_envs clip file (no attribute format={FORMAT!r}); "
-                "recordings in other layouts need mimic_envs.clips.importers"
+                "recordings in other layouts must be imported first: mimic-envs clips import"
             )
         version = int(file.attrs.get("format_version", 0))
         if version != FORMAT_VERSION:
@@ -258,7 +315,7 @@ class ClipSet:
             names, labels = _strings(file["clip_names"]), _strings(file["clip_labels"])
             lengths = np.asarray(file["lengths"][()])
             qpos = np.asarray(file["qpos"][()])
-        except (KeyError, OSError, TypeError) as error:
+        except (KeyError, OSError, TypeError, ValueError, AttributeError) as error:
             raise ValueError(f"{where}: damaged or incomplete clip file: {error}") from error
         wanted = body.name if isinstance(body, bodies.Body) else body
         if wanted is not None and attrs["body"] != wanted:
@@ -269,7 +326,8 @@ class ClipSet:
                 f"{where}: made for another {actual.name!r}: "
                 f"{_difference(joints, actual.joint_names, attrs['length_unit'], actual)}"
             )
-        if lengths.ndim != 1 or (lengths < 1).any() or lengths.sum() != len(qpos):
+        whole = lengths.ndim == 1 and lengths.dtype.kind in "iu" and (lengths > 0).all()
+        if not whole or qpos.ndim != 2 or lengths.sum() != len(qpos):
             raise ValueError(
                 f"{where}: lengths {lengths.tolist()} do not add up to {len(qpos)} frames"
             )
@@ -369,19 +427,11 @@ def _joint_of_column(body: bodies.Body, column: int) -> str:
     return body.joint_names[joint]
 
 
-def _derived(body: bodies.Body, motions: Sequence[np.ndarray], fps: float) -> dict[str, np.ndarray]:
-    """Padded `qpos`, `qvel`, `xpos`, `xquat` of the motions, float32."""
-    model, longest = body.model, max(len(q) for q in motions)
-    shapes: dict[str, tuple[int, ...]] = {"qpos": (model.nq,), "qvel": (model.nv,)}
-    shapes |= {"xpos": (model.nbody, 3), "xquat": (model.nbody, 4)}
-    arrays = {k: np.zeros((len(motions), longest, *s), np.float32) for k, s in shapes.items()}
-    for i, motion in enumerate(motions):
-        qpos, n = motion.astype(np.float64), len(motion)
-        for quaternion in kinematics.quaternion_slices(model):  # float32 is not exactly unit
-            qpos[:, quaternion] /= np.linalg.norm(qpos[:, quaternion], axis=1, keepdims=True)
-        arrays["qpos"][i, :n] = motion
-        arrays["qvel"][i, :n] = kinematics.velocities(model, qpos, fps)
-        arrays["xpos"][i, :n], arrays["xquat"][i, :n] = kinematics.forward(model, qpos)
-        for name in ("qpos", "xpos", "xquat"):
-            arrays[name][i, n:] = arrays[name][i, n - 1]
-    return arrays
+def _padded(motions: Sequence[np.ndarray]) -> np.ndarray:
+    """Motions side by side, each repeating its last frame to the length of the longest."""
+    longest = max(len(q) for q in motions)
+    qpos = derived.aligned((len(motions), longest, motions[0].shape[1]))
+    for padded, motion in zip(qpos, motions, strict=True):
+        padded[: len(motion)], padded[len(motion) :] = motion, motion[-1]
+    qpos.flags.writeable = False  # JAX may look at the same memory
+    return qpos

@@ -6,24 +6,33 @@ import mujoco
 import numpy as np
 
 
-def forward(model: mujoco.MjModel, qpos: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def forward(
+    model: mujoco.MjModel,
+    qpos: np.ndarray,
+    out: tuple[np.ndarray, np.ndarray] | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
     """Poses of every body.
 
     Args:
         model: The compiled body.
         qpos: Generalised positions, shape (T, nq).
+        out: Arrays to write to, of the shapes below and any float type; new float64 ones if
+            not given.
 
     Returns:
         Positions (T, nbody, 3) in length units and wxyz quaternions (T, nbody, 4),
-        both in the world frame, float64.
+        both in the world frame.
     """
     data = mujoco.MjData(model)
-    xpos = np.empty((len(qpos), model.nbody, 3))
-    xquat = np.empty((len(qpos), model.nbody, 4))
+    if out is None:
+        out = np.empty((len(qpos), model.nbody, 3)), np.empty((len(qpos), model.nbody, 4))
+    xpos, xquat = out
+    # looking up an attribute of MjData costs more than the kinematics of a rat
+    data_qpos, data_xpos, data_xquat = data.qpos, data.xpos, data.xquat
     for t, q in enumerate(qpos):
-        data.qpos[:] = q
+        data_qpos[:] = q
         mujoco.mj_kinematics(model, data)
-        xpos[t], xquat[t] = data.xpos, data.xquat
+        xpos[t], xquat[t] = data_xpos, data_xquat
     return xpos, xquat
 
 

@@ -27,7 +27,8 @@ def resample(clips: ClipSet, fps: float) -> ClipSet:
     if abs(fps - clips.fps) < 1e-9 * fps:
         return clips
     model = clips.body.model
-    return clips.replace_motion([_resample(model, q, clips.fps, fps) for q in clips.motions()], fps)
+    motions = [_resample(model, q, clips.fps, fps).astype(np.float32) for q in clips.motions()]
+    return clips.replace_motion(motions, fps)
 
 
 def _resample(model: mujoco.MjModel, qpos: np.ndarray, old: float, new: float) -> np.ndarray:

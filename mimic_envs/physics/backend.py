@@ -47,10 +47,17 @@ class PhysicsState:
 
 
 class Physics(Protocol):
-    """A physics engine for one body. All methods are pure and can be jitted and vmapped."""
+    """A physics engine for one body. All methods are pure and can be jitted and vmapped.
+
+    Attributes:
+        name: Its registry name.
+        body: The body.
+        settings: Its options, hashable: with the same ones it does the same.
+    """
 
     name: str
     body: bodies.Body
+    settings: tuple[Any, ...]
 
     def reset(
         self, qpos: jax.Array, qvel: jax.Array, act: jax.Array, xpos: jax.Array, xquat: jax.Array

@@ -40,6 +40,7 @@ class MjxPhysics:
         from mujoco import mjx  # takes seconds to import, so only here
 
         self.body = body
+        self.settings: tuple[Any, ...] = ()
         self._mjx = mjx
         self._model = mjx.put_model(body.model)
         self._template = mjx.make_data(body.model)
@@ -124,6 +125,7 @@ class WarpPhysics(MjxPhysics):
                 stacklevel=2,
             )
         self.body = body
+        self.settings = (max_contacts, max_constraints)
         self._mjx = mjx
         model = copy.copy(body.model)
         # Warp has no automatic reset of diverged simulations that could be disabled

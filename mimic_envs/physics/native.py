@@ -9,6 +9,7 @@ function of its arguments without enabling float64 in JAX.
 from __future__ import annotations
 
 import dataclasses
+import logging
 import threading
 from typing import Any
 
@@ -34,6 +35,7 @@ _ROW = (
 _INVALID = slice(  # warnings about positions, velocities, accelerations and controls
     int(mujoco.mjtWarning.mjWARN_BADQPOS), int(mujoco.mjtWarning.mjWARN_BADCTRL) + 1
 )
+_EXPECTED = ("Nan, Inf or huge value", "Inertia matrix is too close", "Linesearch objective")
 _POSITION_STAGE = int(mujoco.mjtStage.mjSTAGE_POS.value)
 _OUTPUTS = ("qpos", "qvel", "act", "xpos", "xquat", "actuator_force")
 
@@ -114,6 +116,7 @@ class NativePhysics:
     def __init__(self, body: bodies.Body, threads: int = 0) -> None:
         self.body = body
         self.threads = int(threads)
+        self.settings = (self.threads,)
         self._model = body.model
         self._batches: dict[int, NativeBatch] = {}
         self._lock = threading.Lock()
@@ -227,6 +230,19 @@ class NativePhysics:
             new_words[...] = batch.rows.copy().view(np.uint32).reshape(new_words.shape)
             batch.outputs(packed.reshape(count, self.width))
             flags[...] = batch.diverged.reshape(flags.shape)
+
+
+def _log(message: str) -> None:
+    """Instead of printing, and writing MUJOCO_LOG.TXT where the user happens to be.
+
+    Simulations that diverge are flagged, so what MuJoCo says about them is for debugging.
+    """
+    level = logging.DEBUG if message.startswith(_EXPECTED) else logging.WARNING
+    logging.getLogger("mimic_envs.mujoco").log(level, message)
+
+
+if mujoco.get_mju_user_warning() is None:
+    mujoco.set_mju_user_warning(_log)
 
 
 def row_size(model: mujoco.MjModel) -> int:

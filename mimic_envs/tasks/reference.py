@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 
 import jax
 import jax.numpy as jnp
@@ -85,24 +86,41 @@ class Reference:
         return jnp.clip(frame, 0, jnp.asarray(self.lengths)[clip] - 1)
 
 
-def _parts(at: Indices, clips: ClipSet) -> list[np.ndarray]:
+def _parts(at: Indices, clips: ClipSet) -> Iterator[np.ndarray]:
     """The parts of `Target` in their order, each (C, T, ...)."""
-    return [
-        clips.qpos[..., at.tracked_joints],
-        clips.qvel[..., at.tracked_dofs],
-        clips.xpos[..., at.root, :],
-        clips.xquat[..., at.root, :],
-        clips.xpos[..., at.tracked_bodies, :],
-        clips.xpos[..., at.end_effectors, :],
-    ]
+    yield clips.qpos[..., at.tracked_joints]
+    yield clips.qvel[..., at.tracked_dofs]
+    yield clips.xpos[..., at.root, :]
+    yield clips.xquat[..., at.root, :]
+    yield clips.xpos[..., at.tracked_bodies, :]
+    yield clips.xpos[..., at.end_effectors, :]
+
+
+def _packed(at: Indices, clips: ClipSet) -> np.ndarray:
+    """`Reference.targets`, in memory or in a file as the rest of the clips is."""
+    ids = [at.tracked_joints, at.tracked_dofs, at.tracked_bodies, at.end_effectors]
+    width = sum(int(np.prod(shape)) for shape in _shapes(at))
+
+    def fill(targets: np.ndarray) -> None:
+        start = 0
+        for part in _parts(at, clips):
+            flat = part.reshape(*part.shape[:2], -1)
+            targets[..., start : start + flat.shape[-1]] = flat
+            start += flat.shape[-1]
+
+    return clips.per_frame(width, f"targets {at.root} {[x.tolist() for x in ids]}", fill)
+
+
+def _shapes(at: Indices) -> list[tuple[int, ...]]:
+    """Shapes of the parts of `Target` in their order."""
+    joints, bodies, ends = len(at.tracked_joints), len(at.tracked_bodies), len(at.end_effectors)
+    return [(joints,), (joints,), (3,), (4,), (bodies, 3), (ends, 3)]
 
 
 def unpack(at: Indices, packed: jax.Array) -> Target:
     """`Target` from rows of `Reference.targets`, (..., W)."""
-    joints, bodies, ends = len(at.tracked_joints), len(at.tracked_bodies), len(at.end_effectors)
-    shapes = [(joints,), (joints,), (3,), (4,), (bodies, 3), (ends, 3)]
     parts, start = [], 0
-    for shape in shapes:
+    for shape in _shapes(at):
         stop = start + int(np.prod(shape))
         parts.append(packed[..., start:stop].reshape(*packed.shape[:-1], *shape))
         start = stop
@@ -131,13 +149,12 @@ def from_clips(
                 f"{resampled.fps:g} Hz, shorter than the reference window: at least {shortest} "
                 "frames are needed; use longer clips or fewer reference_frames"
             )
-    leading = resampled.qpos.shape[:2]
     reference = Reference(
         qpos=resampled.qpos,
         qvel=resampled.qvel,
         xpos=resampled.xpos,
         xquat=resampled.xquat,
-        targets=np.concatenate([x.reshape(*leading, -1) for x in _parts(at, resampled)], axis=-1),
+        targets=_packed(at, resampled),
         lengths=resampled.lengths.astype(np.int32),
     )
     return reference, resampled

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from baselines import networks
-from tests.baselines.conftest import SIZES
+from tests.baselines.toys import SIZES
 
 STEPS, COUNT = 6, 3
 

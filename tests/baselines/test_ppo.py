@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from baselines import adam, networks, normaliser, ppo
-from tests.baselines.conftest import SIZES, ToyEnv, learner, random_obs, wanted
+from tests.baselines.toys import SIZES, ToyEnv, learner, random_obs, wanted
 
 
 def test_gae_against_plain_python() -> None:

@@ -6,6 +6,7 @@ import h5py
 import numpy as np
 import pytest
 
+from mimic_envs import clips as clips_
 from mimic_envs.clips import ClipSet, import_stac, load
 
 
@@ -96,3 +97,59 @@ def test_recorded_velocities_are_corrected(recordings, rodent_recordings: ClipSe
     knee = rodent_recordings.body.model.joint("knee_L").qposadr[0]
     difference = np.gradient(rodent_recordings.qpos[..., knee].astype(float), 1 / 50, axis=1)
     np.testing.assert_allclose(ours[..., knee - 1], difference[:, 1:-1], atol=1e-3)
+
+
+def rewrite_config(path, config: bytes) -> None:
+    with h5py.File(path, "r+") as file:
+        del file["config"]
+        file["config"] = config
+
+
+def test_names_in_yaml_blocks_and_behaviours(stac) -> None:
+    rewrite_config(
+        stac,
+        b"model:\n  snips_order:\n  - Walk_3.p\n  - 'Rear_12.p'\n  SCALE_FACTOR: 0.9\n"
+        b"stac:\n  n_frames_per_clip: 10\n",
+    )
+    clips = import_stac(stac, "rodent")
+    assert clips.names == ("Walk_3", "Rear_12")
+    assert clips.labels == ("Walk", "Rear")
+
+
+def test_names_that_occur_twice_get_numbers(stac) -> None:
+    config = b"model:\n  snips_order: [a/b.p, c/b.p]\nstac:\n  n_frames_per_clip: 10\n"
+    rewrite_config(stac, config)
+    assert import_stac(stac, "rodent").names == ("b_0", "b_1")
+
+
+def test_names_that_are_too_few_are_not_used(stac) -> None:
+    rewrite_config(stac, b"model:\n  snips_order: [a.p]\nstac:\n  n_frames_per_clip: 10\n")
+    assert import_stac(stac, "rodent").names == ("clip_000", "clip_001")
+
+
+@pytest.mark.parametrize("group", ["all_clips", None])
+def test_arrays_without_names_are_in_the_order_of_the_model(group, tmp_path) -> None:
+    """As the original's older files are: no names, rates or units; also one clip without axis."""
+    tiny = clips_.load("builtin/tiny", "fly")
+    for qpos in (tiny.qpos, tiny.qpos[0]):
+        with h5py.File(tmp_path / "old.h5", "w") as file:
+            place = file.create_group(group) if group else file
+            place["position"], place["quaternion"] = qpos[..., :3], qpos[..., 3:7]
+            place["joints"] = qpos[..., 7:].astype(np.float64)
+        clips, report = clips_.import_clips(tmp_path / "old.h5", "fly", fps=tiny.fps, unit="cm")
+        np.testing.assert_array_equal(clips.qpos, qpos.reshape(-1, *qpos.shape[-2:]))
+        assert report.layout == (group or "named")
+        assert "the file has no names" in "\n".join(report.lines())
+        with pytest.raises(ValueError, match="does not say its frame rate"):
+            clips_.import_clips(tmp_path / "old.h5", "fly", unit="cm")
+
+
+def test_parts_that_do_not_fit_together(tmp_path) -> None:
+    with h5py.File(tmp_path / "old.h5", "w") as file:
+        file["all_clips/position"] = np.zeros((2, 5, 3))
+        file["all_clips/quaternion"] = np.zeros((2, 4, 4))
+        file["all_clips/joints"] = np.zeros((2, 5, 42))
+    with pytest.raises(
+        ValueError, match=r"'quaternion' has shape \(2, 4, 4\), expected \(2, 5, 4\)"
+    ):
+        clips_.import_clips(tmp_path / "old.h5", "fly", fps=50, unit="cm")

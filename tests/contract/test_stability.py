@@ -41,14 +41,17 @@ def test_energy_does_not_grow_in_a_passive_fall(body: bodies.Body) -> None:
         assert energy.max() - energy[0] < 0.01 * weight * body.body_length, clips.names[clip]
 
 
-def test_random_actions_for_10_seconds_in_256_environments(env_id: str) -> None:
-    """Episodes end at the body's limits and nothing ever becomes invalid."""
+def test_random_actions(env_id: str) -> None:
+    """Episodes end at the body's limits and nothing ever becomes invalid.
+
+    `docs/measure.py` does the same with 256 environments for 10 s.
+    """
     body = bodies.get(ENV_IDS[env_id])
-    env = gymnasium.make_vec(env_id, num_envs=256, clips="builtin/train")
+    env = gymnasium.make_vec(env_id, num_envs=64, clips="builtin/train")
     env.reset(seed=0)
     rng = np.random.default_rng(0)
     diverged = 0
-    for _ in range(round(10 / body.control_timestep_s)):
+    for _ in range(round(2 / body.control_timestep_s)):
         actions = rng.uniform(-1, 1, env.action_space.shape).astype(np.float32)
         obs, reward, *_, info = env.step(actions)
         assert np.isfinite(obs).all()

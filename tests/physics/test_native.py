@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import subprocess
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -163,3 +165,23 @@ def test_row_is_the_leading_part_of_the_state(rodent: bodies.Body) -> None:
 def test_unknown_backend() -> None:
     with pytest.raises(ValueError, match="unknown backend 'mjz'; did you mean 'mjx'"):
         make("mjz", bodies.get("rodent"))
+
+
+def test_divergence_neither_prints_nor_writes_a_file(tmp_path) -> None:
+    """MuJoCo's own warnings go to the log; the flag says what a user needs."""
+    code = (
+        "import numpy as np\n"
+        "from mimic_envs import bodies\n"
+        "from mimic_envs.physics.native import NativeBatch\n"
+        "body = bodies.get('rodent')\n"
+        "batch = NativeBatch(body.model, 2, body.substeps)\n"
+        "batch.rows[0, 1 + body.model.nq] = 1e12\n"
+        "batch.advance(np.zeros((2, body.model.nu)))\n"
+        "print(batch.diverged.tolist())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[True, False]"
+    assert done.stderr == ""
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,78 @@
+"""Clip sets out of clip sets: joined and trimmed."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from mimic_envs.clips.clipset import ClipSet
+
+
+def concat(sets: Sequence[ClipSet], source: str | None = None) -> ClipSet:
+    """One set of all clips, in order.
+
+    Args:
+        sets: Sets of one body at one rate, with no clip name twice.
+        source: Where the clips come from; the sources of the sets if not given.
+
+    Raises:
+        ValueError: No sets, or sets that differ in body or rate, or a name that occurs twice.
+    """
+    if not sets:
+        raise ValueError("concat needs at least one clip set")
+    first = sets[0]
+    for other in sets[1:]:
+        if other.body.name != first.body.name:
+            raise ValueError(
+                f"clips of body {first.body.name!r} and of body {other.body.name!r} "
+                "cannot be in one set"
+            )
+        if abs(other.fps - first.fps) > 1e-9 * first.fps:
+            raise ValueError(
+                f"clips at {first.fps:g} Hz and at {other.fps:g} Hz cannot be in one set: "
+                "resample one of them first"
+            )
+    joined = ClipSet.from_motions(
+        first.body,
+        [motion for clips in sets for motion in clips.motions()],
+        first.fps,
+        [name for clips in sets for name in clips.names],
+        [label for clips in sets for label in clips.labels],
+        source if source is not None else _joined(clips.source for clips in sets),
+        _joined(clips.licence for clips in sets),
+        where="concat",
+    )
+    return dataclasses.replace(joined, folder=first.folder)
+
+
+def _joined(texts: object) -> str:
+    return "; ".join(dict.fromkeys(t for t in texts if t))  # type: ignore[attr-defined]
+
+
+def trim(clips: ClipSet, start_s: float = 0.0, stop_s: float | None = None) -> ClipSet:
+    """The part of every clip between two times, counted from its first frame.
+
+    A clip that ends before `stop_s` keeps its end; one that ends before `start_s` is left out.
+
+    Args:
+        clips: The clips.
+        start_s: First instant that is kept, in seconds.
+        stop_s: Last instant that is kept; the clip's end if not given.
+
+    Raises:
+        ValueError: Not a span of time, or no clip reaches into it.
+    """
+    if not (np.isfinite(start_s) and start_s >= 0):
+        raise ValueError(f"start must be 0 s or later, got {start_s!r}")
+    if stop_s is not None and not stop_s > start_s:
+        raise ValueError(f"stop ({stop_s!r} s) must be later than start ({start_s!r} s)")
+    first = int(np.ceil(start_s * clips.fps - 1e-6))
+    last = None if stop_s is None else int(np.floor(stop_s * clips.fps + 1e-6)) + 1
+    kept = [i for i, length in enumerate(clips.lengths) if length > first]
+    if not kept:
+        longest = (int(clips.lengths.max()) - 1) / clips.fps
+        raise ValueError(f"no clip lasts {start_s:g} s: the longest lasts {longest:g} s")
+    chosen = clips.select(kept)
+    return chosen.replace_motion([q[first:last] for q in chosen.motions()], clips.fps)
