@@ -15,7 +15,8 @@ PACKAGE = pathlib.Path(mimic_envs.__file__).parent
 ROOMS = [
     {"cache", "messages"},
     {"bodies"},
-    {"clips", "stac"},
+    {"clips"},
+    {"stac"},
     {"physics"},
     {"tasks"},
     {"env"},

@@ -7,7 +7,7 @@ import sys
 
 from tyro.extras import SubcommandApp
 
-from mimic_envs.cli import bodies, clips
+from mimic_envs.cli import bodies, clips, stac
 from mimic_envs.cli.console import fail
 from mimic_envs.cli.listing import list_
 from mimic_envs.cli.play import play
@@ -23,6 +23,8 @@ _APP.command(clips.APP, name="clips", help="Look at, change, import and fetch se
 _BODIES = SubcommandApp()
 _BODIES.command(bodies.check)
 _APP.command(_BODIES, name="bodies", help="Models of users: check one before registering it.")
+
+_APP.command(stac.APP, name="stac", help="Recorded keypoints to clips: fit a body to them.")
 
 
 def main(arguments: list[str] | None = None) -> None:

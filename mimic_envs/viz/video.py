@@ -41,6 +41,44 @@ def write(
         ValueError: Another file type, or an odd size.
         RuntimeError: imageio, ffmpeg or OpenGL is missing; the message says what to install.
     """
+    renderer: list[Renderer] = []
+
+    def draw(t: int) -> np.ndarray:
+        if not renderer:
+            renderer.append(Renderer(body, width, height))
+        return renderer[0].draw(qpos[t], reference[t])
+
+    try:
+        write_frames(path, draw, len(qpos), fps, width, height, progress)
+    finally:
+        for used in renderer:
+            used.close()
+
+
+def write_frames(
+    path: str | os.PathLike[str],
+    draw: Callable[[int], np.ndarray],
+    count: int,
+    fps: float,
+    width: int,
+    height: int,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> None:
+    """Write an MP4 of pictures at true speed. The file is complete or not there.
+
+    Args:
+        path: The video file, ending in `.mp4`.
+        draw: Draws frame t, (height, width, 3) uint8; called for the frames that are shown.
+        count: How many frames there are.
+        fps: Frames per second.
+        width: In pixels, even.
+        height: In pixels, even.
+        progress: Called with pictures done and in total.
+
+    Raises:
+        ValueError: Another file type, or an odd size.
+        RuntimeError: imageio or ffmpeg is missing; the message says what to install.
+    """
     path = pathlib.Path(path)
     if path.suffix.lower() != ".mp4":
         raise ValueError(f"the video must be an .mp4 file, got {path.name!r}")
@@ -53,8 +91,7 @@ def write(
         raise RuntimeError(
             "videos need imageio and ffmpeg: pip install 'mimic_envs[video]'"
         ) from error
-    shown = np.arange(0, len(qpos), max(1, round(fps / VIDEO_FPS)))
-    renderer = Renderer(body, width, height)
+    shown = np.arange(0, count, max(1, round(fps / VIDEO_FPS)))
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.stem}.partial.mp4")
     try:
@@ -63,9 +100,8 @@ def write(
         writer: Any = imageio.get_writer(partial, fps=rate, quality=8, macro_block_size=2)
         with writer:
             for done, t in enumerate(shown, 1):
-                writer.append_data(renderer.draw(qpos[t], reference[t]))
+                writer.append_data(draw(int(t)))
                 progress(done, len(shown))
         os.replace(partial, path)
     finally:
-        renderer.close()
         partial.unlink(missing_ok=True)

@@ -1,0 +1,112 @@
+"""`mimic-envs stac`: recorded keypoints to clips."""
+
+from __future__ import annotations
+
+import pathlib
+import warnings
+from typing import Annotated
+
+import tyro
+from rich.markup import escape
+from rich.table import Table
+from tyro.extras import SubcommandApp
+
+from mimic_envs.cli.console import OUT, progress, say
+from mimic_envs.messages import MimicEnvsWarning
+
+APP = SubcommandApp()
+
+Body = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="BODY")]
+Path = Annotated[pathlib.Path, tyro.conf.Positional, tyro.conf.arg(metavar="KEYPOINTS")]
+
+
+@APP.command
+def fit(
+    body: Body,
+    path: Path,
+    fps: float,
+    unit: str,
+    out: pathlib.Path = pathlib.Path("clips.h5"),
+    names: pathlib.Path | None = None,
+    rename: tuple[str, ...] = (),
+    scale: float | None = None,
+    like: pathlib.Path | None = None,
+    clip_frames: int | None = None,
+    animal: int = 0,
+    licence: str = "",
+    threads: int = 0,
+    report: pathlib.Path | None = None,
+    video: pathlib.Path | None = None,
+) -> None:
+    """Fit a body to recorded 3-D keypoints and write the motion as a clip file.
+
+    Finished parts of a long recording are kept in a folder beside the output until all are
+    done: started again after an interruption, the same command goes on from there.
+
+    Args:
+        body: Name of the body, for example rodent.
+        path: Keypoints: DANNCE .mat, NWB (ndx-pose) .nwb, SLEAP or DeepLabCut .h5, Anipose or
+            DeepLabCut .csv, or .npz with the array positions.
+        fps: Frames per second of the recording.
+        unit: Unit of the positions: m, dm, cm, mm or um.
+        out: Clip file to write.
+        names: Skeleton with the names of the keypoints, for files without: a .mat with
+            joint_names, or a text file with a name on each line.
+        rename: Keypoints that the body calls otherwise, as theirs=ours.
+        scale: Size of the animal over that of the model; estimated if not given.
+        like: Registration of the same animal, whose scale and offsets to keep.
+        clip_frames: Frames per clip; one clip if not given.
+        animal: Which animal in a file with several, counted from 0.
+        licence: Under which licence the recording may be used.
+        threads: Processors to use; 0 for all.
+        report: Also write a report, an HTML page.
+        video: Also write a video with the markers, an .mp4 file.
+    """
+    from mimic_envs import bodies, stac
+
+    target = bodies.get(body)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        keypoints = stac.read(path, fps, unit, target, names, animal).renamed(_pairs(rename))
+        before = stac.Registration.load(like, target) if like else None
+        with progress(f"fitting {path.name}") as done:
+            registration = stac.fit(
+                keypoints,
+                target,
+                scale=before.scale if before and scale is None else scale,
+                offsets=before.offset_of if before else None,
+                clip_frames=clip_frames,
+                licence=licence,
+                settings=stac.Settings(threads=threads),
+                resume=out.with_name(f"{out.name}.parts"),
+                progress=done,
+            )
+    for warning in caught:
+        if issubclass(warning.category, MimicEnvsWarning):
+            OUT.print(f"[yellow]warning:[/yellow] {escape(str(warning.message))}", soft_wrap=True)
+    registration.save(out)
+    table = Table(show_header=False)
+    for what, value in registration.summary().items():
+        table.add_row(what, escape(value))
+    OUT.print(table)
+    if registration.unobserved:
+        say("not observed", ", ".join(registration.unobserved))
+    say("clips", out)
+    if report is not None:
+        from mimic_envs.viz import registration as pictures
+
+        pictures.write_report(report, registration)
+        say("report", report)
+    if video is not None:
+        from mimic_envs.viz import registration as pictures
+
+        with progress("drawing") as done:
+            pictures.write_video(video, registration, progress=done)
+        say("video", video)
+
+
+def _pairs(rename: tuple[str, ...]) -> dict[str, str]:
+    for text in rename:
+        if text.count("=") != 1:
+            raise ValueError(f"--rename takes theirs=ours, got {text!r}")
+    return dict(text.split("=", 1) for text in rename)

@@ -1,0 +1,395 @@
+"""What a registration looks like: a report as one HTML page, and a video with the markers."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import os
+import pathlib
+import tempfile
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import mujoco
+import numpy as np
+
+from mimic_envs.stac import OBSERVED_DEG, Registration
+from mimic_envs.viz import render, video
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_BLUE, _LIGHT, _RED = "#1f5fa8", "#9dc0e6", "#b4462e"
+_RECORDED = np.array([0.85, 0.20, 0.12, 1.0], np.float32)
+_ON_BODY = np.array([0.10, 0.36, 0.75, 1.0], np.float32)
+_WORST_FRAMES = 6
+_MM = {"m": 1000.0, "cm": 10.0, "mm": 1.0}
+
+_STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 60em; margin: 2em auto;
+       padding: 0 1em; }
+h1 { font-size: 1.5em; } h2 { font-size: 1.15em; margin-top: 2em; }
+table { border-collapse: collapse; font-size: 0.9em; }
+td, th { padding: 0.15em 0.8em; text-align: right; border-bottom: 1px solid #ddd; }
+td:first-child, th:first-child { text-align: left; }
+img { max-width: 100%; } figure { display: inline-block; margin: 0.4em; }
+figcaption { font-size: 0.85em; color: #555; }
+.numbers { display: flex; flex-wrap: wrap; gap: 1.6em; margin: 1em 0; }
+.numbers div { font-size: 0.85em; color: #555; } .numbers b { display: block; font-size: 1.5em;
+       color: #222; }
+.warning { background: #fbeae6; border-left: 4px solid #b4462e; padding: 0.4em 0.8em; }
+"""
+
+
+class MarkerRenderer(render.Renderer):
+    """Pictures of the animal with recorded keypoints (red) and its own markers (blue)."""
+
+    def draw_markers(
+        self, qpos: np.ndarray, recorded: np.ndarray, markers: np.ndarray
+    ) -> np.ndarray:
+        """A picture, (height, width, 3) uint8.
+
+        Args:
+            qpos: Generalised positions of the animal, (nq,).
+            recorded: Keypoints, (K, 3), NaN where unknown.
+            markers: Their places on the body, (K, 3).
+        """
+        render.follow(self._body, self._animal, self._camera, qpos)
+        option = mujoco.MjvOption()
+        self._renderer.update_scene(self._animal, self._camera, option)
+        scene = self._renderer.scene
+        for geom in scene.geoms[: scene.ngeom]:  # markers lie inside the body
+            if geom.category == int(mujoco.mjtCatBit.mjCAT_DYNAMIC):
+                geom.rgba[3] *= 0.35
+        radius = 0.017 * self._body.body_length
+        for there, here in zip(recorded, markers, strict=True):
+            _add_ball(scene, here, radius, _ON_BODY)
+            if np.isfinite(there).all():
+                _add_ball(scene, there, radius, _RECORDED)
+                _add_line(scene, there, here, 0.4 * radius, _RECORDED)
+        return self._renderer.render().copy()
+
+
+def _add_ball(scene: mujoco.MjvScene, at: np.ndarray, radius: float, rgba: np.ndarray) -> None:
+    if scene.ngeom >= scene.maxgeom:
+        return
+    mujoco.mjv_initGeom(
+        scene.geoms[scene.ngeom],
+        mujoco.mjtGeom.mjGEOM_SPHERE,
+        np.full(3, radius),
+        np.asarray(at, float),
+        np.eye(3).ravel(),
+        rgba,
+    )
+    scene.geoms[scene.ngeom].emission = 0.6  # bright, also in the shadow of the body
+    scene.ngeom += 1
+
+
+def _add_line(
+    scene: mujoco.MjvScene, start: np.ndarray, end: np.ndarray, width: float, rgba: np.ndarray
+) -> None:
+    if scene.ngeom >= scene.maxgeom:
+        return
+    geom = scene.geoms[scene.ngeom]
+    capsule = mujoco.mjtGeom.mjGEOM_CAPSULE
+    mujoco.mjv_initGeom(geom, capsule, np.zeros(3), np.zeros(3), np.eye(3).ravel(), rgba)
+    mujoco.mjv_connector(geom, capsule, width, np.asarray(start, float), np.asarray(end, float))
+    scene.ngeom += 1
+
+
+def write_video(
+    path: str | os.PathLike[str],
+    registration: Registration,
+    width: int = 640,
+    height: int = 480,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> None:
+    """An MP4 of the animal with recorded keypoints in red and its markers in blue.
+
+    Args:
+        path: The video file, ending in `.mp4`.
+        registration: What to show, all of its frames.
+        width: In pixels, even.
+        height: In pixels, even.
+        progress: Called with pictures done and in total.
+
+    Raises:
+        ValueError: Another file type, or an odd size.
+        RuntimeError: imageio, ffmpeg or OpenGL is missing; the message says what to install.
+    """
+    qpos, markers = registration.qpos, registration.markers
+    renderer: list[MarkerRenderer] = []
+
+    def draw(t: int) -> np.ndarray:
+        if not renderer:
+            renderer.append(MarkerRenderer(registration.body, width, height))
+        return renderer[0].draw_markers(qpos[t], registration.targets[t], markers[t])
+
+    try:
+        video.write_frames(path, draw, len(qpos), registration.clips.fps, width, height, progress)
+    finally:
+        for used in renderer:
+            used.close()
+
+
+def write_report(path: str | os.PathLike[str], registration: Registration) -> None:
+    """A self-contained HTML page: errors, worst frames, joint ranges, scale and offsets.
+
+    Raises:
+        RuntimeError: matplotlib or OpenGL is missing; the message says what to install.
+    """
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError as error:
+        raise RuntimeError("reports need matplotlib: pip install 'mimic_envs[video]'") from error
+    sections = [
+        _head(registration),
+        _errors(registration),
+        _worst(registration),
+        _joints(registration),
+        _offsets(registration),
+        _settings(registration),
+    ]
+    title = html.escape(f"{registration.body.name}: {registration.clips.source}")
+    page = (
+        f"<!doctype html><html lang='en'><meta charset='utf-8'><title>{title}</title>"
+        f"<style>{_STYLE}</style>{''.join(sections)}</html>\n"
+    )
+    path = pathlib.Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as file:
+        file.write(page)
+    os.chmod(file.name, 0o644)
+    os.replace(file.name, path)
+
+
+def _unit(registration: Registration) -> tuple[str, float]:
+    """Unit that lengths are reported in, and how many of it are in the body's."""
+    unit = registration.body.length_unit
+    factor = _MM.get(unit, 1.0)
+    return ("mm" if unit in _MM else unit), factor
+
+
+def _head(registration: Registration) -> str:
+    unit, factor = _unit(registration)
+    error = registration.residuals * factor
+    frames = np.nanmean(error, axis=1)
+    known = np.isfinite(error).mean()
+    numbers = {
+        "mean error": f"{np.nanmean(error):.3g} {unit}",
+        "median error": f"{np.nanmedian(error):.3g} {unit}",
+        "worst frame": f"{np.nanmax(frames):.3g} {unit}",
+        "scale": f"{registration.scale:.4f}",
+        "frames": f"{len(error)}",
+        "keypoints known": f"{100 * known:.1f} %",
+        "joints observed": f"{len(registration.observed)} of {len(registration.joint_sd_deg)}",
+    }
+    boxes = "".join(f"<div><b>{html.escape(v)}</b>{k}</div>" for k, v in numbers.items())
+    length = registration.body.body_length * registration.scale * factor
+    notes = "".join(
+        f"<p class='warning'>{html.escape(pair)} seem to have changed places in {len(frames_)} "
+        f"frames, first in frame {frames_[0]}.</p>"
+        for pair, frames_ in registration.swapped.items()
+    )
+    return (
+        f"<h1>Registration of {html.escape(registration.body.name)}</h1>"
+        f"<p>{html.escape(registration.clips.source)}, {registration.clips.fps:g} frames per "
+        f"second. Errors are distances between recorded keypoints and markers on the body, at "
+        f"the size of the animal, whose body length is {length:.3g} {unit}.</p>"
+        f"<div class='numbers'>{boxes}</div>{notes}"
+    )
+
+
+def _errors(registration: Registration) -> str:
+    unit, factor = _unit(registration)
+    error = registration.residuals * factor
+    rows = []
+    for k, name in enumerate(registration.keypoint_names):
+        own = error[:, k][np.isfinite(error[:, k])]
+        if own.size:
+            cells = [own.mean(), np.median(own), np.percentile(own, 95), own.max()]
+        else:
+            cells = [np.nan] * 4
+        known = 100 * own.size / len(error)
+        values = "".join(f"<td>{x:.3g}</td>" for x in cells)
+        rows.append(f"<tr><td>{html.escape(name)}</td>{values}<td>{known:.0f} %</td></tr>")
+    head = f"<tr><th>keypoint</th><th>mean ({unit})</th><th>median</th><th>95 %</th>"
+    head += "<th>largest</th><th>known</th></tr>"
+    return (
+        "<h2>Errors</h2>"
+        + _picture(_error_figure(registration, error, unit))
+        + f"<table>{head}{''.join(rows)}</table>"
+    )
+
+
+def _error_figure(registration: Registration, error: np.ndarray, unit: str) -> Figure:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10, 6.4), layout="constrained")
+    top, bottom = figure.subplots(2, 1, height_ratios=(1.25, 1))
+    order = np.argsort(np.nan_to_num(np.nanmedian(error, axis=0)))
+    known = [error[:, k][np.isfinite(error[:, k])] for k in order]
+    top.boxplot(
+        known,
+        showfliers=False,
+        whis=(5, 95),
+        patch_artist=True,
+        boxprops={"facecolor": _LIGHT, "linewidth": 0.6},
+        medianprops={"color": _BLUE},
+        whiskerprops={"linewidth": 0.6},
+        capprops={"linewidth": 0.6},
+    )
+    top.set_xticks(
+        range(1, len(order) + 1),
+        [registration.keypoint_names[k] for k in order],
+        rotation=60 if len(order) > 12 else 0,
+        ha="right" if len(order) > 12 else "center",
+        fontsize=8,
+    )
+    top.set_ylabel(f"error ({unit})")
+    top.set_title("each keypoint: median, quartiles, 5 and 95 %", fontsize=9)
+    left, right = bottom.get_subplotspec().subgridspec(1, 2, width_ratios=(1, 1.6)).subplots()
+    bottom.remove()
+    everything = error[np.isfinite(error)]
+    top_end = np.percentile(everything, 99.5)
+    left.hist(np.clip(everything, 0, top_end), bins=50, color=_LIGHT, edgecolor="white", lw=0.3)
+    left.axvline(everything.mean(), color=_RED, linewidth=1)
+    left.set_xlabel(f"error ({unit}); line: mean")
+    left.set_ylabel("keypoints")
+    seconds = np.arange(len(error)) / registration.clips.fps
+    right.plot(seconds, np.nanmean(error, axis=1), color=_BLUE, linewidth=0.8)
+    right.set_xlabel("time (s)")
+    right.set_ylabel(f"mean error of a frame ({unit})")
+    right.set_ylim(0)
+    for axis in (top, left, right):
+        axis.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def _worst(registration: Registration) -> str:
+    unit, factor = _unit(registration)
+    frames = np.nanmean(registration.residuals * factor, axis=1)
+    chosen = _spread_out(np.nan_to_num(frames), max(1, len(frames) // 50))
+    renderer = MarkerRenderer(registration.body, 480, 360)
+    qpos, markers = registration.qpos, registration.markers
+    figures = []
+    try:
+        for t in chosen:
+            picture = renderer.draw_markers(qpos[t], registration.targets[t], markers[t])
+            error = registration.residuals[t] * factor
+            k = int(np.nanargmax(error))
+            caption = (
+                f"frame {t}: mean {frames[t]:.3g} {unit}, largest {error[k]:.3g} {unit} "
+                f"({registration.keypoint_names[k]})"
+            )
+            figures.append(
+                f"<figure><img width='420' src='{_embedded(picture)}' alt='frame {t}'>"
+                f"<figcaption>{html.escape(caption)}</figcaption></figure>"
+            )
+    finally:
+        renderer.close()
+    return (
+        "<h2>Worst frames</h2><p>Recorded keypoints red, markers on the body blue.</p>"
+        + "".join(figures)
+    )
+
+
+def _spread_out(error: np.ndarray, gap: int) -> list[int]:
+    """Frames of the largest errors, no two of them nearer than `gap`."""
+    chosen: list[int] = []
+    for t in map(int, np.argsort(-error)):
+        if all(abs(t - other) >= gap for other in chosen):
+            chosen.append(t)
+        if len(chosen) == _WORST_FRAMES:
+            break
+    return chosen
+
+
+def _joints(registration: Registration) -> str:
+    hidden = ", ".join(
+        f"{name} ({'never' if np.isinf(sd) else f'{sd:.0f} deg'})"
+        for name, sd in registration.joint_sd_deg.items()
+        if sd >= OBSERVED_DEG
+    )
+    note = (
+        f"<p>Not observed, because keypoints leave them more than {OBSERVED_DEG:g} degrees "
+        f"uncertain or do not move with them (never): {html.escape(hidden)}.</p>"
+        if hidden
+        else ""
+    )
+    return "<h2>Joints</h2>" + _picture(_joint_figure(registration)) + note
+
+
+def _joint_figure(registration: Registration) -> Figure:
+    from matplotlib.figure import Figure
+
+    model, qpos = registration.body.model, registration.qpos
+    names = [n for n, sd in registration.joint_sd_deg.items() if np.isfinite(sd)]
+    names = [n for n in names if model.joint(n).type[0] == int(mujoco.mjtJoint.mjJNT_HINGE)]
+    figure = Figure(figsize=(10, 0.6 + 0.17 * max(len(names), 4)), layout="constrained")
+    axis = figure.subplots()
+    for row, name in enumerate(names):
+        joint = model.joint(name)
+        values = np.degrees(qpos[:, joint.qposadr[0]])
+        if model.jnt_limited[joint.id]:
+            low, high = np.degrees(joint.range)
+            axis.plot([low, high], [row, row], color="#ddd", linewidth=7, solid_capstyle="butt")
+        ends = np.percentile(values, (0, 5, 50, 95, 100))
+        color = _BLUE if registration.joint_sd_deg[name] < OBSERVED_DEG else "#999999"
+        axis.plot(ends[[0, 4]], [row, row], color=color, linewidth=0.8)
+        axis.plot(ends[[1, 3]], [row, row], color=color, linewidth=3.5, solid_capstyle="butt")
+        axis.plot(ends[2], row, "o", color="white", markersize=2.5)
+    axis.set_yticks(range(len(names)), names, fontsize=7)
+    axis.set_ylim(len(names) - 0.5, -0.5)
+    axis.set_xlabel("degrees")
+    axis.set_title(
+        "used (thin: all, thick: 5 to 95 %; grey: not observed) within the limits (wide)",
+        fontsize=9,
+    )
+    axis.spines[["top", "right"]].set_visible(False)
+    return figure
+
+
+def _offsets(registration: Registration) -> str:
+    unit, factor = _unit(registration)
+    rows = []
+    for name, offset in zip(registration.keypoint_names, registration.offsets, strict=True):
+        expected = registration.body.keypoints[name]
+        cells = [*(offset * factor), np.linalg.norm(offset - np.array(expected.offset)) * factor]
+        values = "".join(f"<td>{x:.2f}</td>" for x in cells)
+        rows.append(
+            f"<tr><td>{html.escape(name)}</td><td>{html.escape(expected.body)}</td>{values}</tr>"
+        )
+    head = f"<tr><th>keypoint</th><th>on</th><th>x ({unit})</th><th>y</th><th>z</th>"
+    head += "<th>from expected</th></tr>"
+    return (
+        "<h2>Scale and offsets</h2>"
+        f"<p>The animal is {registration.scale:.4f} times as large as the model. Offsets are "
+        "in the frames of the bodies that carry the markers, at the size of the model.</p>"
+        f"<table>{head}{''.join(rows)}</table>"
+    )
+
+
+def _settings(registration: Registration) -> str:
+    unit, factor = _unit(registration)
+    rows = "".join(
+        f"<tr><td>{html.escape(k)}</td><td>{html.escape(str(v))}</td></tr>"
+        for k, v in registration.settings.items()
+    )
+    noise = f"<tr><td>noise of a coordinate, estimated</td><td>{registration.noise * factor:.3g} "
+    return f"<h2>Settings</h2><table>{rows}{noise}{unit}</td></tr></table>"
+
+
+def _picture(figure: Figure) -> str:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, dpi=110, format="png")
+    return f"<img src='data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}'>"
+
+
+def _embedded(picture: np.ndarray) -> str:
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, format="jpeg", quality=88)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()

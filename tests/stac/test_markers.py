@@ -1,0 +1,139 @@
+"""Kinematics of markers and the solver of chunks, against plain MuJoCo and dense algebra."""
+
+from __future__ import annotations
+
+import mujoco
+import numpy as np
+import pytest
+
+from mimic_envs.stac import align, poses, tridiagonal
+from mimic_envs.stac.markers import Markers, quaternion_difference, quaternion_step
+
+
+@pytest.fixture
+def some(body):
+    """Markers of a body at random poses: (body, markers, offsets, qpos)."""
+    rng = np.random.default_rng(0)
+    carriers = [k.body for k in body.keypoints.values()]
+    markers = Markers(body.model, carriers, capacity=8)
+    offsets = np.array([k.offset for k in body.keypoints.values()])
+    offsets = offsets + 0.05 * body.body_length * rng.normal(size=offsets.shape)
+    qpos = np.tile(body.model.qpos0, (5, 1))
+    qpos = markers.step(qpos, 0.3 * rng.normal(size=(5, markers.count)))
+    return body, markers, offsets, qpos
+
+
+def test_places_and_derivatives_are_mujocos(some) -> None:
+    body, markers, offsets, qpos = some
+    frames = markers.frames(qpos)
+    points = frames.points(offsets)
+    jacobian = markers.jacobian(frames, points)
+    data, full = mujoco.MjData(body.model), np.empty((3, body.model.nv))
+    for t, q in enumerate(qpos):
+        data.qpos[:] = q
+        mujoco.mj_kinematics(body.model, data)
+        mujoco.mj_comPos(body.model, data)
+        for k, (keypoint, offset) in enumerate(zip(body.keypoints.values(), offsets, strict=True)):
+            carrier = data.body(keypoint.body)
+            point = carrier.xpos + carrier.xmat.reshape(3, 3) @ offset
+            np.testing.assert_allclose(points[t, k], point, atol=1e-9)
+            mujoco.mj_jac(body.model, data, full, None, point, carrier.id)
+            np.testing.assert_allclose(jacobian[t, :, k], full[:, markers.dofs], atol=1e-9)
+            rest = np.delete(full, markers.dofs, axis=1)
+            assert not rest.any()
+
+
+def test_steps_are_mujocos(some) -> None:
+    body, markers, _, qpos = some
+    step = np.random.default_rng(1).normal(size=(5, markers.count)) * 0.01
+    qvel = np.zeros((5, body.model.nv))
+    qvel[:, markers.dofs] = step
+    moved = markers.step(qpos, step)
+    for q, v, new in zip(qpos.copy(), qvel, moved, strict=True):
+        mujoco.mj_integratePos(body.model, q, v, 1.0)
+        limited = body.model.jnt_limited != 0
+        address = body.model.jnt_qposadr[limited]
+        q[address] = np.clip(q[address], *body.model.jnt_range[limited].T)
+        np.testing.assert_allclose(new, q, atol=1e-12)
+    assert np.abs(markers.difference(qpos, moved) - step).max() <= np.abs(step).max()
+
+
+def test_quaternions_go_there_and_back() -> None:
+    rng = np.random.default_rng(0)
+    start = rng.normal(size=(50, 4))
+    start /= np.linalg.norm(start, axis=1, keepdims=True)
+    turn = rng.uniform(-1.5, 1.5, size=(50, 3))
+    turn[0] = 0
+    end = quaternion_step(start, turn)
+    np.testing.assert_allclose(quaternion_difference(start, end), turn, atol=1e-9)
+    np.testing.assert_allclose(quaternion_difference(start, -end), turn, atol=1e-9)
+
+
+def test_tridiagonal_equals_dense() -> None:
+    rng = np.random.default_rng(0)
+    chunks, length, n = 2, 5, 3
+    half = rng.normal(size=(chunks, length, n, n))
+    blocks = half @ half.transpose(0, 1, 3, 2) + 4 * np.eye(n)
+    coupling = rng.uniform(0, 1, size=(chunks, length - 1, n))
+    right = rng.normal(size=(chunks, length, n, 2))
+    inverse = tridiagonal.factorise(blocks, coupling)
+    found = tridiagonal.substitute(inverse, coupling, right)
+    diagonal = tridiagonal.diagonal_of_inverse(inverse, coupling)
+    for c in range(chunks):
+        dense = np.zeros((length * n, length * n))
+        for t in range(length):
+            here = slice(t * n, (t + 1) * n)
+            dense[here, here] = blocks[c, t]
+            if t:
+                before = slice((t - 1) * n, t * n)
+                dense[here, before] = dense[before, here] = -np.diag(coupling[c, t - 1])
+        expected = np.linalg.solve(dense, right[c].reshape(length * n, -1))
+        np.testing.assert_allclose(found[c].reshape(length * n, -1), expected, atol=1e-10)
+        whole = np.linalg.inv(dense).reshape(length, n, length, n)
+        for t in range(length):
+            np.testing.assert_allclose(diagonal[c, t], whole[t, :, t], atol=1e-10)
+
+
+def test_rigid_alignment_ignores_an_outlier() -> None:
+    rng = np.random.default_rng(0)
+    points = rng.normal(size=(4, 9, 3))
+    turn = np.linalg.qr(rng.normal(size=(3, 3)))[0]
+    turn *= np.sign(np.linalg.det(turn))
+    targets = points @ turn.T + [1.0, 2.0, 3.0]
+    targets[:, 2] += 5
+    weights = np.ones((4, 9))
+    weights[:, 4] = 0
+    targets[:, 4] = np.nan
+    rotation, shift = align.rigid(targets, weights, points)
+    np.testing.assert_allclose(rotation, np.tile(turn, (4, 1, 1)), atol=0.05)
+    np.testing.assert_allclose(shift, np.tile([1.0, 2.0, 3.0], (4, 1)), atol=0.15)
+
+
+def test_missing_frames_are_bridged(rodent) -> None:
+    """A marker that is hidden for 6 frames is found near where it was meanwhile."""
+    names = list(rodent.keypoints)
+    markers = Markers(rodent.model, [rodent.keypoints[n].body for n in names], capacity=64)
+    offsets = np.array([rodent.keypoints[n].offset for n in names])
+    knee = int(np.flatnonzero(markers.qpos == rodent.model.joint("knee_L").qposadr[0])[0])
+    qpos = np.tile(rodent.model.qpos0, (20, 1))
+    qpos[:, markers.qpos[knee]] = 0.8 + 0.4 * np.sin(np.arange(20) / 6)
+    targets = markers.frames(qpos).points(offsets)
+    weights = np.ones(targets.shape[:2])
+    for name in ("AnkleL", "FootL"):
+        weights[7:13, names.index(name)] = 0
+    hinge = markers.hinge
+    problem = poses.Problem(
+        offsets=offsets,
+        noise=0.001,
+        rest=np.where(hinge, rodent.model.qpos0[markers.qpos], 0.0),
+        rest_sigma=np.full(markers.count, 1.0),
+        step_sigma=np.full(markers.count, 0.1),
+    )
+    start = np.tile(rodent.model.qpos0, (20, 1))
+    targets[weights == 0] = np.nan
+    solved, _ = poses.solve(
+        markers, problem, np.nan_to_num(targets)[None], weights[None], start[None], 40
+    )
+    error = np.abs(markers.difference(qpos, solved[0]))[:, knee]
+    assert np.degrees(error[weights[:, names.index("AnkleL")] > 0].max()) < 2
+    assert np.degrees(error.max()) < 12
