@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import jax
 
@@ -27,6 +27,23 @@ class Controller(Protocol):
 
     def act(self, params: Any, state: State, key: jax.Array) -> jax.Array:
         """The action, (nu,) within [-1, 1]."""
+        ...
+
+
+@runtime_checkable
+class RememberingController(Controller, Protocol):
+    """A controller that remembers something from step to step, as recurrent policies do.
+
+    Attributes:
+        memory: Pytree of arrays: what it remembers before an episode's first step.
+    """
+
+    memory: Any
+
+    def act_remembering(
+        self, params: Any, state: State, memory: Any, key: jax.Array
+    ) -> tuple[jax.Array, Any]:
+        """The action, (nu,) within [-1, 1], and what to remember until the next step."""
         ...
 
 

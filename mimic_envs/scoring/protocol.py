@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mimic_envs.clips import ClipSet
-from mimic_envs.controllers import Controller
+from mimic_envs.controllers import Controller, RememberingController
 from mimic_envs.env import FunctionalEnv, State
 from mimic_envs.physics.native import NativePhysics
 from mimic_envs.scoring import metrics, results
@@ -108,7 +108,7 @@ def rollout(
 
     Args:
         env: The environment, on the `native` backend.
-        controller: A controller or policy made for it.
+        controller: A controller or policy made for it; what remembers starts afresh.
         seed: Of the random keys that the controller gets.
         progress: Called with the control steps done.
 
@@ -120,10 +120,12 @@ def rollout(
     count, steps = len(env.clips), int(env.clips.lengths.max()) - 1
     keys = jax.random.split(jax.random.key(seed), count)
     state, memory = _begin(env, keys), _memory(controller, count)
-    actor = controller if isinstance(controller, Policy) else controller.act
+    actor, remembers = _actor(controller)
     pieces = []
     for start in range(0, steps, _CHUNK):
-        state, memory, piece = _advance(env, actor, controller.params, state, memory, keys, start)
+        state, memory, piece = _advance(
+            env, actor, remembers, controller.params, state, memory, keys, start
+        )
         pieces.append(jax.tree.map(np.asarray, piece))
         progress(min(start + _CHUNK, steps))
     words, actions, finite, diverged, crossed = (
@@ -151,25 +153,37 @@ def _begin(env: FunctionalEnv, keys: jax.Array) -> State:
 
 def _memory(controller: Actor, count: int) -> Any:
     """What a policy remembers before the first step, for each environment."""
-    if not isinstance(controller, Policy):
+    if not isinstance(controller, Policy | RememberingController):
         return ()
     return jax.tree.map(
         lambda x: jnp.broadcast_to(jnp.asarray(x), (count, *np.shape(x))), controller.memory
     )
 
 
+def _actor(controller: Actor) -> tuple[Any, bool]:
+    """What acts, and whether it takes and returns a memory."""
+    if isinstance(controller, Policy):
+        return controller, True
+    if isinstance(controller, RememberingController):
+        return controller.act_remembering, True
+    return controller.act, False
+
+
 def _act(
-    actor: Any, params: Any, state: State, memory: Any, key: jax.Array
+    actor: Any, remembers: bool, params: Any, state: State, memory: Any, key: jax.Array
 ) -> tuple[jax.Array, Any]:
-    """Action and memory of one environment, of a policy or of a controller's `act`."""
+    """Action and memory of one environment."""
     if isinstance(actor, Policy):
         return actor.apply(params, state.obs, memory)
+    if remembers:
+        return actor(params, state, memory, key)
     return actor(params, state, key), memory
 
 
 def _advance_chunk(
     env: FunctionalEnv,
     actor: Any,
+    remembers: bool,
     params: Any,
     state: State,
     memory: Any,
@@ -179,7 +193,7 @@ def _advance_chunk(
     def step(carry: tuple[State, Any], number: jax.Array) -> tuple[tuple[State, Any], tuple]:
         state, memory = carry
         own = jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, number)
-        act = functools.partial(_act, actor)
+        act = functools.partial(_act, actor, remembers)
         actions, memory = jax.vmap(act, in_axes=(None, 0, 0, 0))(params, state, memory, own)
         finite = jnp.isfinite(actions).all(axis=-1)
         state = jax.vmap(env.step)(state, actions)
@@ -192,4 +206,4 @@ def _advance_chunk(
     return state, memory, records
 
 
-_advance = jax.jit(_advance_chunk, static_argnums=1)
+_advance = jax.jit(_advance_chunk, static_argnums=(1, 2))

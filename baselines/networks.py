@@ -1,0 +1,293 @@
+"""Policy and value networks as plain pytrees: a list of `{"weight", "bias"}` per network.
+
+Every policy has the same three methods, so that one training code serves them all:
+
+- `init(key)` makes its parameters,
+- `memory(count)` is what it remembers before an episode's first step,
+- `unroll(params, memory, inputs, first, noise)` runs it over a stretch of time.
+
+Acting is an `unroll` of one step; the update unrolls whole stretches. Whatever is random
+inside a policy comes in as `noise`, which is stored with the rollout: with the same
+parameters the update then computes the very means that acted, and PPO's ratio starts at 1.
+(Formally the noise is a part of the observation, so this is plain PPO, not an approximation.)
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from mimic_envs.messages import unknown
+
+Params = Any
+Memory = Any
+Inputs = Mapping[str, jax.Array]
+"""Normalised groups of the observation, `(T, N, width)` each."""
+
+PRIOR_CORRELATION = 0.95
+"""Correlation of a latent with the one before it under the prior; its variance is then
+1 - 0.95^2 = 0.0975 around 0.95 times the latent before (arXiv 2511.20532)."""
+
+
+class Output(NamedTuple):
+    """What a policy yields over a stretch of time.
+
+    Attributes:
+        mean: Mean actions (of the residual, if there is an anchor), (T, N, nu).
+        kl: Divergence of the latents from their prior, (T, N); zero without latents.
+        memory: What it remembers after the last step.
+    """
+
+    mean: jax.Array
+    kl: jax.Array
+    memory: Memory
+
+
+class Policy(Protocol):
+    """See the module.
+
+    Attributes:
+        noise_size: Standard normal numbers that it takes per step.
+    """
+
+    @property
+    def noise_size(self) -> int:
+        """See the class."""
+        ...
+
+    def init(self, key: jax.Array) -> Params:
+        """Random parameters."""
+        ...
+
+    def memory(self, count: int) -> Memory:
+        """What is remembered before a first step, with a leading axis of `count`."""
+        ...
+
+    def unroll(
+        self, params: Params, memory: Memory, inputs: Inputs, first: jax.Array, noise: jax.Array
+    ) -> Output:
+        """Run over a stretch of time.
+
+        Args:
+            params: See `init`.
+            memory: After the step before the stretch, leading axis N.
+            inputs: Normalised groups of the observation, (T, N, width) each.
+            first: Whether a step is the first of its episode: nothing is remembered, (T, N).
+            noise: Standard normal numbers, zero for the most likely action,
+                (T, N, noise_size).
+        """
+        ...
+
+
+class Sizes(NamedTuple):
+    """Widths of the observation's groups by name, and the number of actuators."""
+
+    groups: tuple[tuple[str, int], ...]
+    action: int
+
+    def width(self, *names: str) -> int:
+        """Sum of the widths of some groups; of those that are absent, none."""
+        return sum(width for name, width in self.groups if name in names)
+
+
+def make(name: str, sizes: Sizes, hidden: Sequence[int], latent_size: int) -> Policy:
+    """The policy network of that name.
+
+    Args:
+        name: `"mlp"`, `"intention"` or `"recurrent"`.
+        sizes: Of what it reads and writes.
+        hidden: Widths of the hidden layers (of encoder and decoder, where there are two).
+        latent_size: Width of the latent of those that have one.
+    """
+    hidden = tuple(hidden)
+    if name == "mlp":
+        return MLPPolicy(sizes, hidden)
+    if name in ("intention", "recurrent"):
+        return IntentionPolicy(sizes, hidden, latent_size, recurrent=name == "recurrent")
+    raise ValueError(unknown("network", name, NAMES))
+
+
+NAMES = ("mlp", "intention", "recurrent")
+
+
+@dataclasses.dataclass(frozen=True)
+class MLPPolicy:
+    """All of the observation through one network."""
+
+    sizes: Sizes
+    hidden: tuple[int, ...]
+    noise_size: int = 0
+
+    def init(self, key: jax.Array) -> Params:
+        """See `Policy.init`."""
+        inputs = self.sizes.width(*(name for name, _ in self.sizes.groups))
+        return mlp_init(key, (inputs, *self.hidden, self.sizes.action), last=0.01)
+
+    def memory(self, count: int) -> Memory:
+        """Nothing."""
+        return ()
+
+    def unroll(
+        self, params: Params, memory: Memory, inputs: Inputs, first: jax.Array, noise: jax.Array
+    ) -> Output:
+        """See `Policy.unroll`."""
+        mean = mlp(params, _join(inputs, *(name for name, _ in self.sizes.groups)))
+        return Output(mean, jnp.zeros(first.shape), memory)
+
+
+@dataclasses.dataclass(frozen=True)
+class IntentionPolicy:
+    """A stochastic encoder of the reference, and a decoder of its latent and proprioception.
+
+    The decoder never sees the reference, so the latent is a low-dimensional command (an
+    intention) that other tasks can give. The prior makes it vary slowly: of an episode's
+    first step a standard normal, later a first-order autoregression that keeps unit variance.
+
+    Args:
+        sizes: Of what it reads and writes.
+        hidden: Widths of the hidden layers of the encoder and of the decoder.
+        latent_size: Width of the latent.
+        recurrent: Whether the decoder's first layer is a gated recurrent unit.
+    """
+
+    sizes: Sizes
+    hidden: tuple[int, ...]
+    latent_size: int
+    recurrent: bool
+
+    @property
+    def noise_size(self) -> int:
+        """One number per latent."""
+        return self.latent_size
+
+    def init(self, key: jax.Array) -> Params:
+        """See `Policy.init`."""
+        encoder, cell, decoder = jax.random.split(key, 3)
+        inputs = self.latent_size + self.sizes.width("proprioception")
+        hidden = self.hidden
+        params = {
+            "encoder": mlp_init(
+                encoder, (self.sizes.width("reference"), *hidden, 2 * self.latent_size), last=0.1
+            )
+        }
+        if self.recurrent:
+            params["cell"] = gru_init(cell, inputs, hidden[0])
+            inputs, hidden = hidden[0], hidden[1:]
+        params["decoder"] = mlp_init(decoder, (inputs, *hidden, self.sizes.action), last=0.01)
+        return params
+
+    def memory(self, count: int) -> Memory:
+        """The last latent and the state of the recurrent unit, zero."""
+        memory = {"latent": jnp.zeros((count, self.latent_size))}
+        if self.recurrent:
+            memory["cell"] = jnp.zeros((count, self.hidden[0]))
+        return memory
+
+    def unroll(
+        self, params: Params, memory: Memory, inputs: Inputs, first: jax.Array, noise: jax.Array
+    ) -> Output:
+        """See `Policy.unroll`."""
+        encoded = mlp(params["encoder"], inputs["reference"])
+        mean, log_std = jnp.split(encoded, 2, axis=-1)
+        log_std = jnp.clip(log_std, -6.0, 1.0)
+        latent = mean + jnp.exp(log_std) * noise
+        before = jnp.concatenate([memory["latent"][None], latent[:-1]])
+        remembered = {"latent": latent[-1]}
+        hidden = jnp.concatenate([latent, inputs["proprioception"]], axis=-1)
+        if self.recurrent:
+            remembered["cell"], hidden = gru(params["cell"], memory["cell"], hidden, first)
+        return Output(
+            mlp(params["decoder"], hidden),
+            kl_from_prior(mean, log_std, before, first),
+            remembered,
+        )
+
+
+def kl_from_prior(
+    mean: jax.Array, log_std: jax.Array, before: jax.Array, first: jax.Array
+) -> jax.Array:
+    """KL divergence of N(mean, std^2) from the prior of a latent, summed over its entries.
+
+    Args:
+        mean: (..., L).
+        log_std: (..., L).
+        before: The latent one step before, (..., L).
+        first: Whether there is none, so that the prior is a standard normal, (...).
+    """
+    start = first[..., None]
+    centre = jnp.where(start, 0.0, PRIOR_CORRELATION * before)
+    variance = jnp.where(start, 1.0, 1.0 - PRIOR_CORRELATION**2)
+    entry = (jnp.exp(2 * log_std) + (mean - centre) ** 2) / variance - 1.0
+    return jnp.sum(0.5 * (entry + jnp.log(variance)) - log_std, axis=-1)
+
+
+def dense_init(key: jax.Array, inputs: int, outputs: int, scale: float = 1.0) -> Params:
+    """A layer with LeCun-uniform weights times `scale`, and no bias yet."""
+    bound = scale * np.sqrt(3.0 / inputs)
+    return {
+        "weight": jax.random.uniform(key, (inputs, outputs), jnp.float32, -bound, bound),
+        "bias": jnp.zeros(outputs),
+    }
+
+
+def dense(layer: Params, x: jax.Array) -> jax.Array:
+    """An affine map of the last axis."""
+    return x @ layer["weight"] + layer["bias"]
+
+
+def mlp_init(key: jax.Array, sizes: Sequence[int], last: float) -> Params:
+    """Layers between the given widths; the last one's weights are scaled by `last`."""
+    keys = jax.random.split(key, len(sizes) - 1)
+    scales = [1.0] * (len(sizes) - 2) + [last]
+    pairs = zip(keys, sizes[:-1], sizes[1:], scales, strict=True)
+    return [dense_init(*pair) for pair in pairs]
+
+
+def mlp(layers: Params, x: jax.Array) -> jax.Array:
+    """Layers with SiLU between them."""
+    for layer in layers[:-1]:
+        x = jax.nn.silu(dense(layer, x))
+    return dense(layers[-1], x)
+
+
+def gru_init(key: jax.Array, inputs: int, width: int) -> Params:
+    """A gated recurrent unit: one layer for the input's and one for the state's part."""
+    a, b = jax.random.split(key)
+    return {"input": dense_init(a, inputs, 3 * width), "state": dense_init(b, width, 3 * width)}
+
+
+def gru(
+    params: Params, state: jax.Array, inputs: jax.Array, first: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """A gated recurrent unit over time, its state zeroed at first steps.
+
+    Args:
+        params: See `gru_init`.
+        state: Before the first step, (N, H).
+        inputs: (T, N, D).
+        first: (T, N).
+
+    Returns:
+        The state after the last step, and of all steps, (T, N, H).
+    """
+
+    def step(state: jax.Array, now: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        driven, first = now
+        state = jnp.where(first[:, None], 0.0, state)
+        reset_in, update_in, new_in = jnp.split(driven, 3, axis=-1)
+        reset_by, update_by, new_by = jnp.split(dense(params["state"], state), 3, axis=-1)
+        update = jax.nn.sigmoid(update_in + update_by)
+        new = jnp.tanh(new_in + jax.nn.sigmoid(reset_in + reset_by) * new_by)
+        state = update * state + (1.0 - update) * new
+        return state, state
+
+    return jax.lax.scan(step, state, (dense(params["input"], inputs), first))
+
+
+def _join(inputs: Inputs, *names: str) -> jax.Array:
+    return jnp.concatenate([inputs[name] for name in names], axis=-1)

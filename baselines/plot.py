@@ -1,0 +1,52 @@
+"""Learning curves: `python -m baselines.plot --out curves.png --runs runs/a runs/b`."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import pathlib
+
+import matplotlib.pyplot as plt
+import numpy as np
+import tyro
+
+from baselines import log
+
+
+@dataclasses.dataclass(frozen=True)
+class Arguments:
+    """What to draw."""
+
+    out: pathlib.Path
+    """The picture."""
+    runs: tuple[pathlib.Path, ...]
+    """Folders of runs; their names become labels."""
+    level: float | None = None
+    """A score to compare with, drawn as a dashed line."""
+    level_name: str = "pd"
+
+
+def draw(arguments: Arguments) -> None:
+    """Score with its 95 % interval against environment steps and against wall time."""
+    figure, axes = plt.subplots(1, 2, figsize=(9, 3.4), sharey=True, layout="constrained")
+    for run in arguments.runs:
+        scored = [x for x in log.read(run) if x["kind"] == "evaluation"]
+        low, high = np.array([x["score_ci95"] for x in scored]).T
+        places = ([x["steps"] / 1e6 for x in scored], [x["wall_time_s"] / 60 for x in scored])
+        for axis, place in zip(axes, places, strict=True):
+            axis.plot(place, [x["score"] for x in scored], label=run.name)
+            axis.fill_between(place, low, high, alpha=0.2, linewidth=0)
+    for axis, label in zip(axes, ("million environment steps", "minutes"), strict=True):
+        axis.set_xlabel(label)
+        axis.set_xlim(left=0)
+        axis.spines[["top", "right"]].set_visible(False)
+        if arguments.level is not None:
+            axis.axhline(arguments.level, color="0.4", linestyle="--", label=arguments.level_name)
+    clips = json.loads((arguments.runs[0] / "config.json").read_text())["eval_clips"]
+    axes[0].set_ylabel(f"score on {clips}")
+    axes[0].legend(frameon=False, loc="lower right")
+    figure.savefig(arguments.out, dpi=120)
+
+
+if __name__ == "__main__":
+    draw(tyro.cli(Arguments, prog="python -m baselines.plot"))

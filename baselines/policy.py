@@ -1,0 +1,201 @@
+"""Trained policies: as controllers, and as files.
+
+A policy is a folder with `policy.json` (what it is and what it was trained on) and
+`policy.safetensors` (weights and observation statistics). It holds no code.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import os
+import pathlib
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from baselines import networks, normaliser, tensors
+from baselines.actor import Actor, AnchorMode
+from baselines.checkpoints import write_json
+from baselines.networks import Params, Sizes
+from baselines.normaliser import Normaliser
+from mimic_envs import controllers
+from mimic_envs.env import FunctionalEnv, State
+
+FORMAT_VERSION = 1
+ANCHOR = "pd"
+"""Name of the controller that anchors policies."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Spec:
+    """How an actor is built. With an environment, this is all that is needed.
+
+    Attributes:
+        network: See `networks.make`.
+        hidden: See `networks.make`.
+        latent_size: See `networks.make`.
+        anchor: See `actor.Actor`.
+        initial_std: See `actor.Actor`.
+    """
+
+    network: str = "mlp"
+    hidden: tuple[int, ...] = (256, 256)
+    latent_size: int = 16
+    anchor: AnchorMode = "off"
+    initial_std: float = 0.3
+
+
+def build(spec: Spec, env: FunctionalEnv) -> tuple[Actor, Any]:
+    """The actor for an environment, and the arrays of its anchor."""
+    groups = _group_widths(env)
+    act, anchor_params = None, ()
+    if spec.anchor != "off":
+        groups["anchor"] = env.action_size
+        anchor = controllers.make(ANCHOR, env)
+        # it is deterministic: any key will do
+        act = functools.partial(_act_with_any_key, anchor.act)
+        anchor_params = anchor.params
+    sizes = Sizes(tuple(groups.items()), env.action_size)
+    network = networks.make(spec.network, sizes, spec.hidden, spec.latent_size)
+    return Actor(network, env.action_size, spec.anchor, act, spec.initial_std), anchor_params
+
+
+def _act_with_any_key(act: Any, params: Any, state: State) -> jax.Array:
+    return act(params, state, jnp.zeros(2, jnp.uint32))
+
+
+class PolicyController:
+    """A policy as a controller of `mimic_envs`: its most likely actions.
+
+    Attributes:
+        name: What reports call it.
+        params: Weights, observation statistics and the anchor's arrays.
+        memory: What it remembers before an episode's first step.
+    """
+
+    def __init__(
+        self, name: str, actor: Actor, anchor_params: Any, params: Params, statistics: Normaliser
+    ) -> None:
+        self.name = name
+        self.memory = jax.tree.map(lambda x: x[0], actor.policy.memory(1))
+        self._actor = actor
+        self._anchor_params = anchor_params
+        self.load(params, statistics)
+
+    def load(self, params: Params, statistics: Normaliser) -> None:
+        """Take other weights; what was compiled for this controller stays valid."""
+        self.params = (params, statistics, self._anchor_params)
+
+    def act(self, params: Any, state: State, key: jax.Array) -> jax.Array:
+        """See `mimic_envs.controllers.Controller.act`; as if every step were the first."""
+        return self.act_remembering(params, state, self.memory, key)[0]
+
+    def act_remembering(
+        self, params: Any, state: State, memory: networks.Memory, key: jax.Array
+    ) -> tuple[jax.Array, networks.Memory]:
+        """See `mimic_envs.controllers.RememberingController.act_remembering`."""
+        params, statistics, anchor_params = params
+        memory, states = jax.tree.map(lambda x: x[None], (memory, state))
+        anchor = self._actor.anchor_actions(anchor_params, states)
+        obs = jax.tree.map(lambda x: x[None], states.obs)
+        # an episode's first step starts from `self.memory`, which is what `first` would bring
+        first = jnp.zeros((1, 1), bool)
+        noise = jnp.zeros((1, 1, self._actor.policy.noise_size))
+        output = self._actor.unroll(params, statistics, memory, obs, anchor[None], first, noise)
+        action = jnp.clip(output.mean[0, 0], -1.0, 1.0)
+        return action, jax.tree.map(lambda x: x[0], output.memory)
+
+
+def actor_statistics(statistics: Normaliser) -> Normaliser:
+    """Those of what the actor sees, without the critic's."""
+    return {name: x for name, x in statistics.items() if name != "privileged"}
+
+
+def save(
+    directory: str | os.PathLike[str],
+    spec: Spec,
+    env: FunctionalEnv,
+    params: Params,
+    statistics: Normaliser,
+    training: dict[str, Any],
+) -> None:
+    """Write a policy's folder.
+
+    Args:
+        directory: The folder; its files are replaced, each at once.
+        spec: How the actor is built.
+        env: The environment that it was trained in.
+        params: Of the actor.
+        statistics: Of what it sees.
+        training: What else to say about it, as JSON.
+    """
+    directory = pathlib.Path(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    partial = directory / ".policy.safetensors.partial"
+    tensors.save(partial, {"actor": params, "statistics": statistics})
+    os.replace(partial, directory / "policy.safetensors")
+    record = {
+        "format": "mimic_envs policy",
+        "format_version": FORMAT_VERSION,
+        "spec": dataclasses.asdict(spec),
+        **_interface(env),
+        "training": {"clips_sha256": env.clips.content_hash, **training},
+    }
+    write_json(directory / "policy.json", record)
+
+
+def load(directory: str | os.PathLike[str], env: FunctionalEnv) -> PolicyController:
+    """The policy of a folder as a controller for an environment.
+
+    Raises:
+        FileNotFoundError: There is no policy.
+        ValueError: It is of another version, was trained for another body or other
+            observations, or is damaged; the message says which.
+    """
+    directory = pathlib.Path(directory)
+    record = json.loads((directory / "policy.json").read_text())
+    if record.get("format_version") != FORMAT_VERSION:
+        raise ValueError(
+            f"{directory} has policy format {record.get('format_version')!r}, "
+            f"this version reads {FORMAT_VERSION}"
+        )
+    for name, here in _interface(env).items():
+        if record[name] != here:
+            raise ValueError(
+                f"{directory} cannot act in this environment: its {name} is {record[name]}, "
+                f"the environment's {here}"
+            )
+    fields = dict(record["spec"], hidden=tuple(record["spec"]["hidden"]))
+    actor, anchor_params = build(Spec(**fields), env)
+    like = jax.eval_shape(
+        lambda key: {
+            "actor": actor.init(key),
+            "statistics": normaliser.init(_group_widths(env)),
+        },
+        jax.ShapeDtypeStruct((2,), jnp.uint32),
+    )
+    trained = tensors.load(directory / "policy.safetensors", like)
+    return PolicyController(
+        directory.name, actor, anchor_params, trained["actor"], trained["statistics"]
+    )
+
+
+def _group_widths(env: FunctionalEnv) -> dict[str, int]:
+    state = jax.eval_shape(env.reset, jax.ShapeDtypeStruct((2,), jnp.uint32))
+    return {name: x.shape[-1] for name, x in state.obs.items()}
+
+
+def _interface(env: FunctionalEnv) -> dict[str, Any]:
+    """What must be the same where a policy is trained and where it acts, as JSON."""
+    return {
+        "body": env.body.name,
+        "actuators": list(env.body.actuator_names),
+        "reference_offsets": env.task.offsets.tolist(),
+        "observation_layout": {
+            name: [place.start, place.stop]
+            for name, (place, _, _) in env.observation_layout().items()
+        },
+    }

@@ -1,0 +1,441 @@
+"""Proximal policy optimisation (Schulman et al. 2017) on the functional API.
+
+One update collects `unroll` steps of every environment and takes `epochs * minibatches`
+steps of Adam on them, all in one jitted call that is the same for every physics backend.
+
+What is easy to get wrong, and how it is done here:
+
+- The end of a clip is no failure: returns go on with the value of the observation *before*
+  the automatic reset (`Result.obs`); only a failure ends them.
+- The observation statistics, and all noise inside the policy, are those that acted, so that
+  probability ratios are 1 before the first step of Adam.
+- Minibatches are sets of environments with their whole stretch of time, so that policies
+  with a memory need no training code of their own.
+- Schedules depend on a counter of updates that is part of the training state.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
+
+import jax
+import jax.numpy as jnp
+
+from baselines import actor as actors
+from baselines import adam, networks, normaliser
+from baselines.actor import Actor
+from baselines.adam import AdamState
+from baselines.networks import Inputs, Memory, Params
+from baselines.normaliser import Normaliser
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Hyper-parameters of PPO."""
+
+    environments: int = 512
+    """Environments that run side by side."""
+    unroll: int = 16
+    """Control steps of each environment per update."""
+    epochs: int = 4
+    """Passes over the collected steps per update."""
+    minibatches: int = 8
+    """Parts that the environments are divided into in each pass."""
+    discount: float = 0.95
+    gae_lambda: float = 0.9
+    """Of generalised advantage estimation: 0 trusts the critic, 1 the returns."""
+    clip: float = 0.2
+    """How far from 1 a probability ratio may go before its gradient is cut."""
+    learning_rate: float = 1e-3
+    final_learning_rate: float = 1e-4
+    """At the end of training; linear in between."""
+    entropy: float = 0.0
+    """Weight of the entropy bonus at the start."""
+    final_entropy: float = 0.0
+    """At the end; linear in between."""
+    latent_kl: float = 1e-3
+    """Weight of the latents' divergence from their prior, once fully on."""
+    latent_kl_ramp: float = 0.25
+    """Part of the training over which that weight rises linearly from zero."""
+    gradient_norm: float = 1.0
+    """Longer gradients are scaled down to this."""
+    initial_std: float = 0.3
+    """Standard deviation of actions before training."""
+    critic_hidden: tuple[int, ...] = (256, 256)
+    """Widths of the critic's hidden layers."""
+
+    def __post_init__(self) -> None:
+        if self.environments % self.minibatches:
+            raise ValueError(
+                f"environments={self.environments} cannot be divided into "
+                f"minibatches={self.minibatches} of equal size"
+            )
+
+    @property
+    def steps_per_update(self) -> int:
+        """Environment steps that an update collects."""
+        return self.environments * self.unroll
+
+
+class Environment(Protocol):
+    """What PPO needs of an environment: a pytree with these methods, as `FunctionalEnv`."""
+
+    def reset(self, key: jax.Array) -> Any:
+        """A state with `obs`, `reward` and more, of one environment."""
+        ...
+
+    def step_autoreset(self, state: Any, action: jax.Array) -> tuple[Any, Any]:
+        """The next state, and the step's result with the observation before any reset."""
+        ...
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class TrainState:
+    """All that changes during training: continuing from it repeats the run exactly.
+
+    Attributes:
+        params: `{"actor", "critic"}`.
+        optimiser: State of Adam.
+        statistics: Of the observations.
+        environments: States of the environments.
+        memory: What the policy remembers in each of them.
+        first: Whether their next step is the first of an episode, (N,).
+        key: Random key, (2,) uint32.
+        updates: Number of updates done, int32.
+    """
+
+    params: Params
+    optimiser: AdamState
+    statistics: Normaliser
+    environments: Any
+    memory: Memory
+    first: jax.Array
+    key: jax.Array
+    updates: jax.Array
+
+
+class Rollout(NamedTuple):
+    """Steps of a batch of environments, each (T, N, ...).
+
+    Attributes:
+        obs: What the actor saw.
+        privileged: What else the critic sees, (T, N, width).
+        final_obs: What the steps led to, before any reset.
+        final_privileged: The same for the critic.
+        anchor: Actions of the anchor.
+        noise: What was random inside the policy.
+        first: Whether the step was the first of its episode.
+        action: What was done.
+        log_probability: Of the action.
+        reward: What is learned from, see `PPO`.
+        terminated: Whether the episode failed.
+        done: Whether it ended.
+        metrics: Of the environment.
+    """
+
+    obs: dict[str, jax.Array]
+    privileged: jax.Array
+    final_obs: dict[str, jax.Array]
+    final_privileged: jax.Array
+    anchor: jax.Array
+    noise: jax.Array
+    first: jax.Array
+    action: jax.Array
+    log_probability: jax.Array
+    reward: jax.Array
+    terminated: jax.Array
+    done: jax.Array
+    metrics: dict[str, jax.Array]
+
+
+class Batch(NamedTuple):
+    """What the loss needs of a rollout, each (T, N, ...), and `memory` (N, ...)."""
+
+    steps: Rollout
+    advantage: jax.Array
+    target: jax.Array
+    memory: Memory
+
+
+Privileged = Callable[[Any, Any], tuple[jax.Array, jax.Array]]
+"""`(env, state)` of one environment -> what the critic sees besides the observation, in that
+state and one step later, (width,) each."""
+
+
+def nothing_privileged(env: Any, state: Any) -> tuple[jax.Array, jax.Array]:
+    """For a critic that sees what the actor sees."""
+    return jnp.zeros(0), jnp.zeros(0)
+
+
+class PPO:
+    """See the module.
+
+    Args:
+        config: Hyper-parameters.
+        actor: Maps observations to actions.
+        updates: Number of updates of the whole training, for the schedules.
+        reward: Of a step's result, scaled so that values are of order 1.
+        privileged: What only the critic sees.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        actor: Actor,
+        updates: int,
+        reward: Callable[[Any], jax.Array] = lambda result: result.reward,
+        privileged: Privileged = nothing_privileged,
+    ) -> None:
+        self.config = config
+        self.actor = actor
+        self.total_updates = updates
+        self._reward = reward
+        self._privileged = privileged
+        self.init = jax.jit(self._init)
+        self.update = jax.jit(self._update)
+        self.collect = jax.jit(self._collect)
+
+    def _init(self, env: Environment, anchor_params: Any, key: jax.Array) -> TrainState:
+        """The state before training. One rollout is spent on the observation statistics."""
+        actor_key, critic_key, env_key, key = jax.random.split(key, 4)
+        count = self.config.environments
+        environments = jax.vmap(env.reset)(jax.random.split(env_key, count))
+        widths = {name: x.shape[-1] for name, x in environments.obs.items()}
+        seen, _ = jax.eval_shape(jax.vmap(self._privileged, (None, 0)), env, environments)
+        sizes = (sum(widths.values()) + seen.shape[-1], *self.config.critic_hidden, 1)
+        statistics = normaliser.init({**widths, "privileged": seen.shape[-1]})
+        params = {
+            "actor": self.actor.init(actor_key),
+            "critic": networks.mlp_init(critic_key, sizes, last=0.1),
+        }
+        state = TrainState(
+            params=params,
+            optimiser=adam.init(params),
+            statistics=statistics,
+            environments=environments,
+            memory=self.actor.policy.memory(count),
+            first=jnp.ones(count, bool),
+            key=key,
+            updates=jnp.zeros((), jnp.int32),
+        )
+        state, rollout = self._collect(env, anchor_params, state)
+        return dataclasses.replace(state, statistics=_counted(state.statistics, rollout))
+
+    def _update(
+        self, env: Environment, anchor_params: Any, state: TrainState
+    ) -> tuple[TrainState, dict[str, jax.Array]]:
+        """Collect steps and learn from them; returns the new state and scalars to log."""
+        memory = state.memory
+        state, rollout = self._collect(env, anchor_params, state)
+        critic, statistics = state.params["critic"], state.statistics
+        values = _values(critic, statistics, rollout.obs, rollout.privileged)
+        following = _values(critic, statistics, rollout.final_obs, rollout.final_privileged)
+        config = self.config
+        advantage = gae(
+            rollout.reward,
+            values,
+            following,
+            rollout.terminated,
+            rollout.done,
+            config.discount,
+            config.gae_lambda,
+        )
+        batch = Batch(rollout, advantage, advantage + values, memory)
+        params, optimiser, key, learning = self._learn(state, batch)
+        report = {
+            **{f"train/{name}": x for name, x in learning.items()},
+            "train/explained_variance": _explained(batch.target, values),
+            "train/std": jnp.exp(actors.log_std(params["actor"])).mean(),
+            "rollout/reward": rollout.reward.mean(),
+            "rollout/failures_per_step": rollout.terminated.mean(),
+            **{f"rollout/{name}": x.mean() for name, x in rollout.metrics.items()},
+        }
+        state = dataclasses.replace(
+            state,
+            params=params,
+            optimiser=optimiser,
+            statistics=_counted(statistics, rollout),
+            key=key,
+            updates=state.updates + 1,
+        )
+        return state, report
+
+    def _collect(
+        self, env: Environment, anchor_params: Any, state: TrainState
+    ) -> tuple[TrainState, Rollout]:
+        """Let the actor act for `unroll` steps in every environment."""
+        config, actor = self.config, self.actor
+        params, count = state.params["actor"], config.environments
+        log_std = actors.log_std(params)
+
+        def step(carry: tuple[Any, Memory, jax.Array], key: jax.Array) -> tuple[Any, Rollout]:
+            environments, memory, first = carry
+            noise_key, action_key = jax.random.split(key)
+            noise = jax.random.normal(noise_key, (count, actor.policy.noise_size))
+            anchor = actor.anchor_actions(anchor_params, environments)
+            now = jax.tree.map(lambda x: x[None], (environments.obs, anchor, first, noise))
+            output = actor.unroll(params, state.statistics, memory, *now)
+            mean = output.mean[0]
+            action = mean + jnp.exp(log_std) * jax.random.normal(action_key, mean.shape)
+            seen, seen_later = jax.vmap(self._privileged, (None, 0))(env, environments)
+            moved, result = jax.vmap(env.step_autoreset)(environments, action)
+            done = result.terminated | result.truncated
+            record = Rollout(
+                obs=environments.obs,
+                privileged=seen,
+                final_obs=result.obs,
+                final_privileged=seen_later,
+                anchor=anchor,
+                noise=noise,
+                first=first,
+                action=action,
+                log_probability=actors.log_probability(action, mean, log_std),
+                reward=self._reward(result),
+                terminated=result.terminated,
+                done=done,
+                metrics=result.metrics,
+            )
+            return (moved, output.memory, done), record
+
+        key, own = jax.random.split(state.key)
+        carry = (state.environments, state.memory, state.first)
+        carry, rollout = jax.lax.scan(step, carry, jax.random.split(own, config.unroll))
+        environments, memory, first = carry
+        return dataclasses.replace(
+            state, environments=environments, memory=memory, first=first, key=key
+        ), rollout
+
+    def _learn(
+        self, state: TrainState, batch: Batch
+    ) -> tuple[Params, AdamState, jax.Array, dict[str, jax.Array]]:
+        """All steps of Adam on a batch; returns what was learned and the means of the losses."""
+        config = self.config
+        progress = state.updates / self.total_updates
+        rate = _linear(progress, config.learning_rate, config.final_learning_rate)
+        gradient = jax.grad(functools.partial(self.loss, statistics=state.statistics), has_aux=True)
+
+        def learn(carry: tuple[Params, AdamState], chosen: jax.Array) -> tuple[Any, Any]:
+            params, optimiser = carry
+            steps = jax.tree.map(lambda x: x[:, chosen], batch._replace(memory=()))
+            memory = jax.tree.map(lambda x: x[chosen], batch.memory)
+            slope, losses = gradient(params, steps._replace(memory=memory), progress=progress)
+            params, optimiser, norm = adam.step(
+                params, slope, optimiser, rate, config.gradient_norm
+            )
+            return (params, optimiser), {**losses, "gradient_norm": norm}
+
+        key, own = jax.random.split(state.key)
+        orders = jax.vmap(lambda k: jax.random.permutation(k, config.environments))(
+            jax.random.split(own, config.epochs)
+        )
+        size = config.environments // config.minibatches
+        (params, optimiser), losses = jax.lax.scan(
+            learn, (state.params, state.optimiser), orders.reshape(-1, size)
+        )
+        report = {name: x.mean() for name, x in losses.items()}
+        # before the first step of Adam the ratios are 1: a check that costs nothing
+        report["first_ratio_error"] = losses["ratio_error"][0]
+        del report["ratio_error"]
+        return params, optimiser, key, {**report, "learning_rate": rate}
+
+    def loss(
+        self, params: Params, batch: Batch, statistics: Normaliser, progress: jax.Array
+    ) -> tuple[jax.Array, dict[str, jax.Array]]:
+        """What is minimised, and its parts.
+
+        Args:
+            params: `{"actor", "critic"}`.
+            batch: The minibatch.
+            statistics: Of the observations when the actor acted.
+            progress: Part of the training that is done, in [0, 1].
+        """
+        config, steps = self.config, batch.steps
+        output = self.actor.unroll(
+            params["actor"],
+            statistics,
+            batch.memory,
+            steps.obs,
+            steps.anchor,
+            steps.first,
+            steps.noise,
+        )
+        log_std = actors.log_std(params["actor"])
+        change = actors.log_probability(steps.action, output.mean, log_std) - steps.log_probability
+        ratio = jnp.exp(change)
+        advantage = (batch.advantage - batch.advantage.mean()) / (batch.advantage.std() + 1e-8)
+        clipped = jnp.clip(ratio, 1 - config.clip, 1 + config.clip)
+        policy = -jnp.minimum(ratio * advantage, clipped * advantage).mean()
+        values = _values(params["critic"], statistics, steps.obs, steps.privileged)
+        value = 0.5 * jnp.mean((values - batch.target) ** 2)
+        kl = output.kl.mean()
+        entropy = actors.entropy(log_std)
+        ramp = jnp.minimum(progress / max(config.latent_kl_ramp, 1e-9), 1.0)
+        total = (
+            policy
+            + value
+            + config.latent_kl * ramp * kl
+            - _linear(progress, config.entropy, config.final_entropy) * entropy
+        )
+        return total, {
+            "policy_loss": policy,
+            "value_loss": value,
+            "latent_kl": kl,
+            "entropy": entropy,
+            "approximate_kl": jnp.mean(ratio - 1 - change),
+            "clipped": jnp.mean(jnp.abs(ratio - 1) > config.clip),
+            "ratio_error": jnp.max(jnp.abs(ratio - 1)),
+        }
+
+
+def gae(
+    reward: jax.Array,
+    value: jax.Array,
+    following: jax.Array,
+    terminated: jax.Array,
+    done: jax.Array,
+    discount: float,
+    gae_lambda: float,
+) -> jax.Array:
+    """Generalised advantage estimation (Schulman et al. 2016), each argument (T, N).
+
+    Args:
+        reward: Of each step.
+        value: Of the observation before it.
+        following: Of the observation after it, before any reset.
+        terminated: Whether the episode failed, so that nothing follows.
+        done: Whether the episode ended, so that the next row belongs to another one.
+        discount: Per step.
+        gae_lambda: See `Config`.
+    """
+    delta = reward + discount * jnp.where(terminated, 0.0, following) - value
+
+    def step(later: jax.Array, now: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        delta, done = now
+        advantage = delta + discount * gae_lambda * jnp.where(done, 0.0, later)
+        return advantage, advantage
+
+    return jax.lax.scan(step, jnp.zeros_like(delta[0]), (delta, done), reverse=True)[1]
+
+
+def _values(
+    critic: Params, statistics: Normaliser, obs: Inputs, privileged: jax.Array
+) -> jax.Array:
+    seen = normaliser.normalise(statistics, {**obs, "privileged": privileged})
+    return networks.mlp(critic, jnp.concatenate([seen[k] for k in sorted(seen)], axis=-1))[..., 0]
+
+
+def _counted(statistics: Normaliser, rollout: Rollout) -> Normaliser:
+    return normaliser.update(statistics, {**rollout.obs, "privileged": rollout.privileged})
+
+
+def _explained(target: jax.Array, value: jax.Array) -> jax.Array:
+    """Part of the variance of the returns that the critic foresees."""
+    return 1.0 - jnp.var(target - value) / jnp.maximum(jnp.var(target), 1e-12)
+
+
+def _linear(progress: jax.Array, start: float, end: float) -> jax.Array:
+    return start + (end - start) * jnp.clip(progress, 0.0, 1.0)

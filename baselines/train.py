@@ -1,0 +1,356 @@
+"""Train a policy: `python -m baselines.train --env mimic_envs/MouseArm-v0 --algorithm ppo`.
+
+The run's folder holds `config.json`, `metrics.jsonl`, `checkpoints/` and `policy/`. The same
+command continues a run that was stopped or killed, with the same result on the `native`
+backend as if it had not been.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import pathlib
+import signal
+import sys
+import time
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import tyro
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+import mimic_envs
+from baselines import checkpoints, policy, ppo
+from baselines.actor import AnchorMode
+from baselines.log import Log
+from baselines.policy import PolicyController, Spec
+from mimic_envs import clips as clips_
+from mimic_envs import scoring
+from mimic_envs.env import FunctionalEnv, Result
+from mimic_envs.messages import unknown
+
+INTERRUPTED = 130
+"""Exit status of a run that was asked to stop, as shells count it."""
+FREE = ("out", "threads", "keep", "checkpoint_every_s")
+"""Settings that may change when a run is continued, as they do not change its result."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Arguments:
+    """What to train, on what, and for how long."""
+
+    env: str
+    """Environment id, for example mimic_envs/MouseArm-v0."""
+    algorithm: Literal["ppo"] = "ppo"
+    out: pathlib.Path | None = None
+    """Folder of the run; runs/<body>-<algorithm>-<network>-anchor-<anchor>-seed<seed> if absent."""
+    steps: int = 2_000_000
+    """Environment steps, rounded up to whole updates."""
+    seed: int = 0
+    clips: str = "builtin/train"
+    """Clips to train on: a built-in set or a file."""
+    eval_clips: str = "builtin/test"
+    """Clips to score on by protocol mimic-1."""
+    eval_every: int = 250_000
+    """Environment steps between two scores."""
+    backend: Literal["native", "mjx", "warp"] = "native"
+    threads: int = 0
+    """Threads of the native backend; 0 takes one per CPU."""
+    network: Literal["mlp", "intention", "recurrent"] = "mlp"
+    hidden: tuple[int, ...] = (256, 256)
+    """Widths of the policy's hidden layers."""
+    latent_size: int = 16
+    """Width of the latent of intention and recurrent networks."""
+    anchor: AnchorMode = "off"
+    """Whether the policy's mean starts at the pd controller."""
+    score_weight: float = 0.0
+    """Weight of the frame's score in the reward. The body's own reward is nearly flat close
+    to the reference; the score falls evenly with the distance."""
+    look_ahead: bool = False
+    """Whether the critic sees the reference further ahead than the policy."""
+    checkpoint_every_s: float = 60.0
+    """Seconds between two checkpoints."""
+    keep: int = 2
+    """Checkpoints to keep."""
+    ppo: ppo.Config = dataclasses.field(default_factory=ppo.Config)
+
+    @property
+    def spec(self) -> Spec:
+        """How the policy is built."""
+        return Spec(self.network, self.hidden, self.latent_size, self.anchor, self.ppo.initial_std)
+
+    @property
+    def updates(self) -> int:
+        """Updates of the whole run."""
+        return -(-self.steps // self.ppo.steps_per_update)
+
+
+class Run:
+    """A training run in its folder.
+
+    Args:
+        arguments: What to do.
+        console: Where to report.
+
+    Raises:
+        ValueError: The folder holds a run with other settings.
+    """
+
+    def __init__(self, arguments: Arguments, console: Console) -> None:
+        self.arguments, self._console = arguments, console
+        body = _body(arguments.env)
+        self.directory = arguments.out or pathlib.Path("runs") / (
+            f"{body}-{arguments.algorithm}-{arguments.network}"
+            f"-anchor-{arguments.anchor}-seed{arguments.seed}"
+        )
+        options = {"threads": arguments.threads} if arguments.backend == "native" else {}
+        self.env = mimic_envs.make(
+            body, clips=arguments.clips, backend=arguments.backend, backend_options=options
+        )
+        self._evaluation = _Evaluation(arguments, body)
+        self._record_settings()
+        actor, self._anchor_params = policy.build(arguments.spec, self.env)
+        self._learner = ppo.PPO(
+            arguments.ppo,
+            actor,
+            arguments.updates,
+            functools.partial(reward, _reward_scale(self.env, arguments), arguments.score_weight),
+            look_ahead if arguments.look_ahead else ppo.nothing_privileged,
+        )
+        self._began, self._elapsed_before = time.perf_counter(), 0.0
+
+    def train(self, stop: Stop) -> bool:
+        """Train to the end, from the newest checkpoint if there is one.
+
+        Args:
+            stop: Asked after every update.
+
+        Returns:
+            Whether the end was reached.
+        """
+        state = self._start()
+        updates, total = int(state.updates), self.arguments.updates
+        log = Log(self.directory, updates)
+        evaluations_due = self._evaluations()
+        saved = time.perf_counter()
+        if updates == 0:
+            self._evaluate(log, state)
+        with _progress(self._console) as bar:
+            task = bar.add_task("", total=total, completed=updates, speed="", score="")
+            while updates < total and not stop.asked:
+                before = time.perf_counter()
+                state, report = self._learner.update(self.env, self._anchor_params, state)
+                report = {name: float(x) for name, x in jax.device_get(report).items()}
+                updates += 1
+                speed = self.arguments.ppo.steps_per_update / (time.perf_counter() - before)
+                values = {"wall_time_s": self._elapsed(), "steps_per_s": speed, **report}
+                log.write("update", updates, self._steps(updates), values)
+                if updates in evaluations_due:
+                    self._evaluate(log, state)
+                shown = self._evaluation.latest
+                bar.update(
+                    task,
+                    completed=updates,
+                    speed=f"{speed:,.0f} steps/s",
+                    score=f"frames {report['rollout/score']:.3f}  clips {shown:.4f}",
+                )
+                if time.perf_counter() - saved > self.arguments.checkpoint_every_s:
+                    self._save(state)
+                    saved = time.perf_counter()
+        self._save(state)
+        log.close()
+        return updates == total
+
+    def _start(self) -> ppo.TrainState:
+        key = jax.random.PRNGKey(self.arguments.seed)
+        fresh = jax.eval_shape(self._learner.init, self.env, self._anchor_params, key)
+        found = checkpoints.load(self._checkpoints, fresh)
+        if found is None:
+            return self._learner.init(self.env, self._anchor_params, key)
+        state, meta = found
+        self._elapsed_before = meta["wall_time_s"]
+        self._console.print(f"continuing after {meta['updates']} updates")
+        return jax.tree.map(jnp.asarray, state)
+
+    def _save(self, state: ppo.TrainState) -> None:
+        updates = int(state.updates)
+        meta = {"updates": updates, "wall_time_s": self._elapsed()}
+        checkpoints.save(self._checkpoints, updates, state, meta, self.arguments.keep)
+        training = {
+            "env": self.arguments.env,
+            "algorithm": self.arguments.algorithm,
+            "clips": self.arguments.clips,
+            "steps": self._steps(updates),
+            "wall_time_s": self._elapsed(),
+            "seed": self.arguments.seed,
+            "versions": scoring.results.versions(),
+        }
+        actor, statistics = state.params["actor"], policy.actor_statistics(state.statistics)
+        policy.save(
+            self.directory / "policy", self.arguments.spec, self.env, actor, statistics, training
+        )
+
+    def _evaluate(self, log: Log, state: ppo.TrainState) -> None:
+        updates = int(state.updates)
+        values = {"wall_time_s": self._elapsed(), **self._evaluation.score(state)}
+        log.write("evaluation", updates, self._steps(updates), values)
+        low, high = values["score_ci95"]
+        self._console.print(
+            f"{self._steps(updates):>12,} steps {values['wall_time_s']:7.0f} s   "
+            f"score {values['score']:.4f} ({low:.4f} to {high:.4f}) on {self.arguments.eval_clips}"
+        )
+
+    def _evaluations(self) -> set[int]:
+        """Numbers of updates after which to evaluate."""
+        per_update, total = self.arguments.ppo.steps_per_update, self.arguments.updates
+        every = max(round(self.arguments.eval_every / per_update), 1)
+        return {*range(every, total, every), total}
+
+    def _steps(self, updates: int) -> int:
+        """Environment steps so far; one rollout went into the observation statistics."""
+        return (updates + 1) * self.arguments.ppo.steps_per_update
+
+    def _elapsed(self) -> float:
+        return round(self._elapsed_before + time.perf_counter() - self._began, 3)
+
+    @property
+    def _checkpoints(self) -> pathlib.Path:
+        return self.directory / "checkpoints"
+
+    def _record_settings(self) -> None:
+        """Write the settings, or check that a run that is continued has the same."""
+        settings = dataclasses.asdict(self.arguments)
+        settings = {k: v for k, v in settings.items() if k not in FREE}
+        settings["clips_sha256"] = self.env.clips.content_hash
+        settings = json.loads(json.dumps(settings, default=str))
+        path = self.directory / "config.json"
+        if not path.exists():
+            self.directory.mkdir(parents=True, exist_ok=True)
+            checkpoints.write_json(path, settings)
+            return
+        before = json.loads(path.read_text())
+        for name in sorted({*before, *settings}):
+            if before.get(name) != settings.get(name):
+                raise ValueError(
+                    f"{self.directory} holds a run with {name}={before.get(name)}, not "
+                    f"{settings.get(name)}: continue it with its own settings, or choose another "
+                    "folder with --out"
+                )
+
+
+class _Evaluation:
+    """Scores policies on the clips for that, always with C MuJoCo in float64."""
+
+    def __init__(self, arguments: Arguments, body: str) -> None:
+        self._clips_name = arguments.eval_clips
+        self._clips = clips_.load(arguments.eval_clips, body)
+        self._env = mimic_envs.make(
+            body, clips=self._clips, backend_options={"threads": arguments.threads}
+        )
+        self._actor, self._anchor_params = policy.build(arguments.spec, self._env)
+        self._controller: PolicyController | None = None
+        self.latest = float("nan")
+
+    def score(self, state: ppo.TrainState) -> dict[str, Any]:
+        """Score with its interval, and the mean of every metric over clips."""
+        actor, statistics = state.params["actor"], policy.actor_statistics(state.statistics)
+        if self._controller is None:
+            self._controller = PolicyController(
+                "ppo", self._actor, self._anchor_params, actor, statistics
+            )
+        self._controller.load(actor, statistics)
+        results = scoring.score(self._env, self._controller, self._clips, self._clips_name)
+        self.latest = results.score
+        means = {f"score/{name}": float(np.mean(x)) for name, x in results.metrics.items()}
+        # null, not NaN, where a metric has no frames
+        finite = {name: x for name, x in means.items() if np.isfinite(x)}
+        return {"score": results.score, "score_ci95": list(results.score_ci95), **finite}
+
+
+class Stop:
+    """Whether SIGINT (Ctrl-C) or SIGTERM has come; a second one ends the process at once."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        numbers = (signal.SIGINT, signal.SIGTERM)
+        self._before = {number: signal.signal(number, self._ask) for number in numbers}
+
+    def _ask(self, number: int, frame: Any) -> None:
+        self.asked = True
+        self.ignore()
+
+    def ignore(self) -> None:
+        """Leave signals to whom they went before."""
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+
+def reward(scale: float, score_weight: float, result: Result) -> jax.Array:
+    """What is learned from: the body's reward and the score of the frame."""
+    return scale * (result.reward + score_weight * result.metrics["score"])
+
+
+def _reward_scale(env: FunctionalEnv, arguments: Arguments) -> float:
+    """Factor of rewards with which the value of perfect tracking is 1."""
+    most = sum(term.weight for term in env.body.tracking.values()) + arguments.score_weight
+    return (1 - arguments.ppo.discount) / most
+
+
+def look_ahead(env: FunctionalEnv, state: Any) -> tuple[jax.Array, jax.Array]:
+    """The reference's joint angles and velocities beyond the policy's window, for the critic."""
+    at, window = env.task.at, env.task.window
+
+    def ahead(frame: jax.Array) -> jax.Array:
+        target = env.reference.frame(state.clip, frame + window * jnp.arange(1, 4))
+        angles, speeds = target.qpos[:, at.hinges], target.qvel[:, at.hinge_dofs]
+        return jnp.concatenate([angles, speeds]).reshape(-1)
+
+    return ahead(state.frame), ahead(state.frame + 1)
+
+
+def _body(env_id: str) -> str:
+    if env_id not in mimic_envs.ENV_IDS:
+        raise ValueError(unknown("environment", env_id, mimic_envs.ENV_IDS))
+    return mimic_envs.ENV_IDS[env_id]
+
+
+def _progress(console: Console) -> Progress:
+    return Progress(
+        BarColumn(),
+        TextColumn("{task.completed}/{task.total} updates"),
+        TextColumn("{task.fields[speed]}"),
+        TextColumn("{task.fields[score]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+    )
+
+
+def parse(argv: list[str] | None) -> Arguments:
+    """The command line; the process's own if not given."""
+    return tyro.cli(Arguments, args=argv, prog="python -m baselines.train")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Train as the command line says; returns the exit status."""
+    arguments, console, stop = parse(argv), Console(), Stop()
+    try:
+        run = Run(arguments, console)
+    except (ValueError, FileNotFoundError, RuntimeError) as error:
+        console.print(f"[red]error:[/red] {error}")
+        return 2
+    finished = run.train(stop)
+    stop.ignore()
+    if finished:
+        console.print(f"done: {run.directory / 'policy'}")
+        return 0
+    console.print(f"stopped and saved in {run.directory}; the same command continues")
+    return INTERRUPTED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,163 @@
+"""The learner on tasks with known answers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from baselines import adam, networks, normaliser, ppo
+from tests.baselines.toys import SIZES, ToyEnv, learner, random_obs, wanted
+
+
+def test_gae_against_plain_python() -> None:
+    rng = np.random.default_rng(0)
+    steps, count, discount, gae_lambda = 12, 5, 0.9, 0.8
+    reward, value, following = rng.normal(size=(3, steps, count))
+    terminated = rng.random((steps, count)) < 0.2
+    done = terminated | (rng.random((steps, count)) < 0.2)
+    expected = np.zeros((steps, count))
+    for n in range(count):
+        for t in range(steps):
+            factor = 1.0
+            for k in range(t, steps):
+                after = 0.0 if terminated[k, n] else following[k, n]
+                expected[t, n] += factor * (reward[k, n] + discount * after - value[k, n])
+                factor *= discount * gae_lambda
+                if done[k, n]:
+                    break
+    found = ppo.gae(
+        *map(jnp.asarray, (reward, value, following, terminated, done)), discount, gae_lambda
+    )
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_other_latents_than_those_that_acted_would_show(follow: ToyEnv) -> None:
+    """The fault that the ratio test is there to find."""
+    ppo_ = learner("intention")
+    state = ppo_.init(follow, (), jax.random.PRNGKey(0))
+    memory = state.memory
+    state, rollout = ppo_.collect(follow, (), state)
+    zeros, loss = jnp.zeros_like(rollout.reward), jax.jit(ppo_.loss)
+    noise = jax.random.normal(jax.random.PRNGKey(1), rollout.noise.shape)
+    for steps, low, high in ((rollout, 0, 1e-5), (rollout._replace(noise=noise), 1e-3, np.inf)):
+        batch = ppo.Batch(steps, zeros, zeros, memory)
+        _, parts = loss(state.params, batch, state.statistics, jnp.zeros(()))
+        assert low <= parts["ratio_error"] < high
+
+
+@pytest.mark.parametrize("network", ["mlp", "recurrent"])
+def test_a_task_with_a_known_optimum(follow: ToyEnv, network: str) -> None:
+    """And on the way: ratios of 1 before the first step of each update, finite, on schedule."""
+    updates = 100
+    ppo_ = learner(
+        network,
+        updates,
+        discount=0.5,
+        learning_rate=5e-3,
+        final_learning_rate=2e-4,
+        latent_kl=1e-4,
+    )
+    state = ppo_.init(follow, (), jax.random.PRNGKey(0))
+    obs = jax.vmap(random_obs)(jax.random.split(jax.random.PRNGKey(5), 256))
+    obs = jax.tree.map(lambda x: x[None], obs)
+    policy = ppo_.actor.policy
+    still = (jnp.zeros((1, 256, 2)), jnp.ones((1, 256), bool))
+    noise = jnp.zeros((1, 256, policy.noise_size))
+
+    def error(state: ppo.TrainState) -> float:
+        output = ppo_.actor.unroll(
+            state.params["actor"], state.statistics, policy.memory(256), obs, *still, noise
+        )
+        return float(jnp.sqrt(jnp.mean((output.mean - wanted(obs)) ** 2)))
+
+    assert error(state) > 0.3
+    for i in range(updates):
+        # later updates have new statistics, memories and running episodes
+        state, report = ppo_.update(follow, (), state)
+        assert report["train/first_ratio_error"] < 1e-5
+        assert report["train/approximate_kl"] > 0
+        assert all(np.isfinite(x) for x in jax.tree.leaves(report))
+        rate = 5e-3 + i / updates * (2e-4 - 5e-3)
+        np.testing.assert_allclose(report["train/learning_rate"], rate, rtol=1e-4)
+    assert error(state) < 0.1
+
+
+def _ends(obs: Any, action: jax.Array, key: jax.Array) -> Any:
+    """From A to B with no reward, where the clip is over; from B to failure with reward 1."""
+    at_b = obs["reference"][0] > 0
+    return jnp.where(at_b, 1.0, 0.0), at_b, ~at_b, _place(jnp.ones(()))
+
+
+def _place(b: jax.Array) -> dict[str, jax.Array]:
+    return {"proprioception": jnp.zeros(3), "reference": jnp.stack([2 * b - 1, 0.0])}
+
+
+def _anywhere(key: jax.Array) -> dict[str, jax.Array]:
+    return _place(jax.random.bernoulli(key).astype(jnp.float32))
+
+
+def test_truncation_goes_on_with_the_final_observation() -> None:
+    """V(B) is 1: a failure follows. V(A) is the discounted V(B).
+
+    It would be 0 if the end of a clip were a failure, and 0.45 / 0.55 * 0.9 or less if the
+    value of the new episode's first observation (A or B alike) were used instead.
+    """
+    env = ToyEnv(jnp.ones(()), _ends, _anywhere)
+    ppo_ = learner("mlp", 80, discount=0.9, learning_rate=1e-2, final_learning_rate=1e-3)
+    state = ppo_.init(env, (), jax.random.PRNGKey(0))
+    for _ in range(80):
+        state, _ = ppo_.update(env, (), state)
+    for b, value in ((1.0, 1.0), (0.0, 0.9)):
+        obs = {**_place(jnp.float32(b)), "privileged": jnp.zeros(0)}
+        seen = normaliser.normalise(state.statistics, obs)
+        found = networks.mlp(
+            state.params["critic"], jnp.concatenate([seen[k] for k in sorted(seen)])
+        )
+        assert abs(float(found[0]) - value) < 0.03
+
+
+def test_statistics_are_those_of_all_samples() -> None:
+    rng = np.random.default_rng(0)
+    batches = [rng.normal(3.0, 2.0, (n, 4, 3)).astype(np.float32) for n in (1, 7, 30)]
+    statistics = normaliser.init({"x": 3})
+    for batch in batches:
+        statistics = normaliser.update(statistics, {"x": jnp.asarray(batch)})
+    every = np.concatenate(batches).reshape(-1, 3)
+    probe = jnp.asarray(every[:5])
+    found = normaliser.normalise(statistics, {"x": probe})["x"]
+    np.testing.assert_allclose(
+        found, (probe - every.mean(axis=0)) / every.std(axis=0), rtol=1e-4, atol=1e-4
+    )
+
+
+def test_constant_entries_stay_harmless() -> None:
+    statistics = normaliser.update(normaliser.init({"x": 2}), {"x": jnp.full((100, 2), 0.7)})
+    assert np.abs(normaliser.normalise(statistics, {"x": jnp.full(2, 0.7)})["x"]).max() < 0.1
+    assert np.abs(normaliser.normalise(statistics, {"x": jnp.full(2, 5.0)})["x"]).max() == 10.0
+
+
+def test_adam_finds_a_minimum_and_clips() -> None:
+    params = {"x": jnp.array([5.0, -3.0])}
+    state = adam.init(params)
+    slope = jax.jit(jax.grad(lambda p: jnp.sum((p["x"] - jnp.array([1.0, 2.0])) ** 2)))
+    step = jax.jit(adam.step)
+    for i in range(400):
+        params, state, norm = step(params, slope(params), state, 0.1, 1.0)
+        if i == 0:
+            assert abs(float(norm) - np.hypot(8.0, 10.0)) < 1e-4
+            # the running means saw a gradient of length 1
+            assert abs(float(jnp.linalg.norm(state.mean["x"])) - 0.1) < 1e-6
+    np.testing.assert_allclose(params["x"], [1.0, 2.0], atol=1e-2)
+
+
+def test_minibatches_must_divide_the_environments() -> None:
+    with pytest.raises(ValueError, match=r"environments=10 .* minibatches=4"):
+        ppo.Config(environments=10, minibatches=4)
+
+
+def test_sizes_ignore_absent_groups() -> None:
+    assert SIZES.width("proprioception", "anchor") == 3

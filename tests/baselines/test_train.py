@@ -1,0 +1,108 @@
+"""Runs that are stopped or killed end as if they had not been."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from baselines import checkpoints, log, train
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+UPDATES = 12
+COMMAND = [
+    *("--env", "mimic_envs/MouseArm-v0", "--clips", "builtin/tiny", "--eval-clips"),
+    *("builtin/tiny", "--hidden", "8", "--ppo.critic-hidden", "8", "--ppo.environments", "8"),
+    *("--ppo.minibatches", "2", "--ppo.unroll", "4", "--steps", str(UPDATES * 32)),
+    *("--eval-every", "192", "--checkpoint-every-s", "0", "--threads", "1"),
+    *("--network", "intention", "--latent-size", "2"),
+]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """The folder of a run that nothing disturbed."""
+    folder = tmp_path_factory.mktemp("runs") / "whole"
+    assert train.main([*COMMAND, "--out", str(folder)]) == 0
+    return folder
+
+
+def final(folder: pathlib.Path) -> bytes:
+    return (folder / "checkpoints" / f"{UPDATES:09d}" / "state.safetensors").read_bytes()
+
+
+def numbers(folder: pathlib.Path) -> list[dict[str, object]]:
+    """The log without what the clock says."""
+    return [
+        {k: v for k, v in record.items() if k not in ("wall_time_s", "steps_per_s")}
+        for record in log.read(folder)
+    ]
+
+
+def test_a_run_leaves_what_it_promises(whole: pathlib.Path) -> None:
+    records = log.read(whole)
+    updates = [x["updates"] for x in records if x["kind"] == "update"]
+    assert updates == list(range(1, UPDATES + 1))
+    scored = [x["updates"] for x in records if x["kind"] == "evaluation"]
+    assert scored == [0, 6, UPDATES]
+    assert all(0 <= x["score"] <= 1 for x in records if x["kind"] == "evaluation")
+    for record in records:
+        assert all(np.isfinite(x) for x in record.values() if isinstance(x, float))
+        assert record.get("train/first_ratio_error", 0) < 1e-5
+    assert len(list((whole / "checkpoints").iterdir())) == 2
+    assert json.loads((whole / "policy" / "policy.json").read_text())["body"] == "mouse_arm"
+
+
+class After(train.Stop):
+    """Asks to stop after some updates, as Ctrl-C does."""
+
+    def __init__(self, updates: int) -> None:
+        self._left = updates
+
+    @property
+    def asked(self) -> bool:  # type: ignore[override]
+        self._left -= 1
+        return self._left < 0
+
+
+def test_killed_and_stopped_and_continued(whole: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    """The parameters, the environments and the log are those of the undisturbed run."""
+    folder = tmp_path / "run"
+    command = [*COMMAND, "--out", str(folder)]
+    process = subprocess.Popen([sys.executable, "-m", "baselines.train", *command], cwd=ROOT)
+    deadline = time.monotonic() + 300
+    while not (folder / "checkpoints" / f"{2:09d}").exists():
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    process.kill()
+    process.wait()
+    with open(folder / "metrics.jsonl", "a") as file:
+        file.write('{"kind": "upd')  # half a line, as a kill may leave
+    killed_after = int(checkpoints.newest(folder / "checkpoints").name)
+    assert 2 <= killed_after < UPDATES - 1
+
+    run = train.Run(train.parse(command), train.Console(quiet=True))
+    assert not run.train(After(1))
+    assert checkpoints.newest(folder / "checkpoints").name == f"{killed_after + 1:09d}"
+
+    assert run.train(After(UPDATES))
+    assert final(folder) == final(whole)
+    assert numbers(folder) == numbers(whole)
+
+
+def test_other_settings_are_refused(
+    whole: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train.main([*COMMAND, "--out", str(whole), "--seed", "1"]) == 2
+    assert "seed=0, not 1" in " ".join(capsys.readouterr().out.split())
+
+
+def test_an_unknown_environment_names_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    assert train.main(["--env", "mimic_envs/MouseAm-v0"]) == 2
+    assert "MouseArm-v0" in capsys.readouterr().out
