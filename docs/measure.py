@@ -43,6 +43,8 @@ class Options:
     """Folder of recordings of real animals, one folder for each body."""
     skip_mjx: bool = False
     """Leave out MJX, which compiles for minutes."""
+    wbc: bool = False
+    """Also score `wbc`, which serves the rodent only and takes a quarter of an hour."""
     bodies: tuple[str, ...] = ()
     """Only print these bodies' rows and write nothing."""
 
@@ -51,7 +53,7 @@ def main(options: Options) -> None:
     """Measure and write."""
     chosen = options.bodies or tuple(mimic_envs.ENV_IDS.values())
     speeds = [speed_row(name, options.skip_mjx) for name in chosen]
-    scores = [row for name in chosen for row in score_rows(name, options.recordings)]
+    scores = [row for name in chosen for row in score_rows(name, options)]
     steady = [stability_row(name) for name in chosen]
     page = "\n\n".join(
         [
@@ -82,14 +84,15 @@ def main(options: Options) -> None:
         (DOCS / "measured.md").write_text(page + "\n")
 
 
-def score_rows(name: str, recordings: pathlib.Path | None) -> Iterator[tuple[str, ...]]:
+def score_rows(name: str, options: Options) -> Iterator[tuple[str, ...]]:
     """Rows of the score table."""
     sets = {"builtin/test": clips_.load("builtin/test", name)}
-    if recordings is not None and (recorded := load_recordings(name, recordings)) is not None:
-        sets["recordings"] = recorded
+    if options.recordings is not None:
+        recorded = load_recordings(name, options.recordings)
+        sets |= {} if recorded is None else {"recordings": recorded}
     for title, clips in sets.items():
         env = mimic_envs.make(name, clips=clips, terminate=False)
-        for controller in ("zero", "pd", "wbc"):
+        for controller in ("zero", "pd", *(("wbc",) if options.wbc else ())):
             try:
                 chosen = controllers.make(controller, env)
             except ValueError:  # wbc serves some bodies only
