@@ -1,4 +1,4 @@
-"""Measure every body and write docs/measured.md, which takes half an hour on 2 cores.
+"""Measure every body and write docs/measured.md, which takes ten minutes on 2 cores.
 
     python docs/measure.py --recordings ../shared/data --skip-mjx
 
