@@ -13,7 +13,7 @@ PACKAGE = pathlib.Path(mimic_envs.__file__).parent
 
 # a room may import from the rooms on the lines above it, and from its own
 ROOMS = [
-    {"cache", "messages"},
+    {"cache", "files", "messages"},
     {"bodies"},
     {"clips"},
     {"stac"},

@@ -16,7 +16,7 @@ import numpy as np
 from mimic_envs import bodies
 from mimic_envs.cache import cache_directory
 from mimic_envs.clips import derived, kinematics
-from mimic_envs.clips.files import atomically
+from mimic_envs.files import atomically
 from mimic_envs.messages import unknown
 
 FORMAT = "mimic_envs.clips"

@@ -17,8 +17,8 @@ import mujoco
 import numpy as np
 
 from mimic_envs.clips.clipset import ClipSet
-from mimic_envs.clips.files import atomically
 from mimic_envs.clips.importers.tables import ROOT_PARTS
+from mimic_envs.files import atomically
 from mimic_envs.messages import unknown
 
 _ENDINGS = {".npz": "npz", ".csv": "csv"}

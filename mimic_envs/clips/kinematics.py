@@ -60,6 +60,15 @@ def velocities(model: mujoco.MjModel, qpos: np.ndarray, fps: float) -> np.ndarra
     return 0.5 * (backward + forward_)
 
 
+def actuator_moment(model: mujoco.MjModel, data: mujoco.MjData) -> np.ndarray:
+    """Generalised force per force of each actuator at the pose of `data`, (nu, nv)."""
+    moment = np.zeros((model.nu, model.nv))
+    mujoco.mju_sparse2dense(
+        moment, data.actuator_moment, data.moment_rownnz, data.moment_rowadr, data.moment_colind
+    )
+    return moment
+
+
 def quaternion_slices(model: mujoco.MjModel) -> list[slice]:
     """Where in `qpos` the unit quaternions of free and ball joints are."""
     slices = []

@@ -20,8 +20,8 @@ from mimic_envs import bodies
 from mimic_envs.cache import cache_directory
 from mimic_envs.clips.clipset import ClipSet
 from mimic_envs.clips.download import DownloadError, Patience, Progress, download, read_json
-from mimic_envs.clips.files import atomically
 from mimic_envs.clips.importers import ImportReport, import_clips
+from mimic_envs.files import atomically
 from mimic_envs.messages import unknown
 
 PREFIX = "published/"

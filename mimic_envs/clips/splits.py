@@ -16,7 +16,7 @@ import re
 from collections.abc import Callable
 
 from mimic_envs.clips.clipset import ClipSet
-from mimic_envs.clips.files import atomically
+from mimic_envs.files import atomically
 
 FORMAT = "mimic_envs.split"
 SESSION = r"^(.*?)[_/-]?(?:clip|trial|bout|part|snippet)?[_-]?\d+(?:_ik)?$"

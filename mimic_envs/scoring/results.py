@@ -7,9 +7,7 @@ import datetime
 import json
 import math
 import os
-import pathlib
 import platform
-import tempfile
 from importlib import metadata as packages
 from typing import Any
 
@@ -17,6 +15,7 @@ import numpy as np
 
 from mimic_envs import bodies
 from mimic_envs.clips import ClipSet
+from mimic_envs.files import atomically
 from mimic_envs.scoring import statistics
 from mimic_envs.scoring.metrics import Trajectory
 
@@ -98,14 +97,8 @@ class Results:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write `to_json` to a file, atomically."""
-        path = pathlib.Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(self.to_json(), indent=1, allow_nan=False) + "\n"
-        handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(handle, "w") as file:
-            file.write(text)
-        os.chmod(partial, 0o644)
-        os.replace(partial, path)
+        with atomically(path) as partial:
+            partial.write_text(json.dumps(self.to_json(), indent=1, allow_nan=False) + "\n")
 
 
 def aggregates(metrics: dict[str, np.ndarray]) -> dict[str, dict[str, float]]:

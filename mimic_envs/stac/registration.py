@@ -6,8 +6,6 @@ import dataclasses
 import functools
 import json
 import os
-import pathlib
-import tempfile
 from typing import Any
 
 import h5py
@@ -16,6 +14,7 @@ import numpy as np
 from mimic_envs import bodies
 from mimic_envs import clips as clips_
 from mimic_envs.clips.clipset import open_hdf5
+from mimic_envs.files import atomically
 
 GROUP = "registration"
 """Group of a clip file that holds what a registration adds."""
@@ -114,19 +113,10 @@ class Registration:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a clip file with everything else in a group of its own, atomically."""
-        path = pathlib.Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        os.close(handle)
-        try:
+        with atomically(path) as partial:
             self.clips.save(partial)
             with h5py.File(partial, "a") as file:
                 self._write(file.create_group(GROUP))
-            os.chmod(partial, 0o644)
-            os.replace(partial, path)
-        except BaseException:
-            pathlib.Path(partial).unlink(missing_ok=True)
-            raise
 
     def _write(self, group: h5py.Group) -> None:
         group.attrs.update(scale=self.scale, noise=self.noise, settings=json.dumps(self.settings))

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import mujoco
 import numpy as np
 
+from mimic_envs.clips import kinematics
 from mimic_envs.tasks import rotations
 from mimic_envs.tasks.axes import Axes
 
@@ -245,8 +246,4 @@ def _site_paths(model: mujoco.MjModel, actuators: np.ndarray) -> _Paths:
 def _moment_at_rest(model: mujoco.MjModel) -> np.ndarray:
     data = mujoco.MjData(model)
     mujoco.mj_forward(model, data)
-    moment = np.zeros((model.nu, model.nv))
-    mujoco.mju_sparse2dense(
-        moment, data.actuator_moment, data.moment_rownnz, data.moment_rowadr, data.moment_colind
-    )
-    return moment
+    return kinematics.actuator_moment(model, data)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 
 import mujoco
 import numpy as np
@@ -44,6 +45,7 @@ class Indices:
     effort: tuple[np.ndarray, np.ndarray]
 
 
+@functools.lru_cache(maxsize=32)  # asked for by task, rewards, controllers and scorer
 def of(body: bodies.Body) -> Indices:
     """The indices of a body.
 

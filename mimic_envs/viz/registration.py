@@ -6,14 +6,13 @@ import base64
 import html
 import io
 import os
-import pathlib
-import tempfile
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import mujoco
 import numpy as np
 
+from mimic_envs.files import atomically
 from mimic_envs.stac import OBSERVED_DEG, Registration
 from mimic_envs.viz import render, video
 
@@ -156,12 +155,8 @@ def write_report(path: str | os.PathLike[str], registration: Registration) -> No
         f"<!doctype html><html lang='en'><meta charset='utf-8'><title>{title}</title>"
         f"<style>{_STYLE}</style>{''.join(sections)}</html>\n"
     )
-    path = pathlib.Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as file:
-        file.write(page)
-    os.chmod(file.name, 0o644)
-    os.replace(file.name, path)
+    with atomically(path) as partial:
+        partial.write_text(page)
 
 
 def _unit(registration: Registration) -> tuple[str, float]:

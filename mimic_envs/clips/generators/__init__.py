@@ -10,6 +10,9 @@ from mimic_envs.messages import unknown
 SPLITS = ("train", "test", "tiny")
 """Clip sets that every generator makes: to learn from, held out, and for tests."""
 
+LICENCE = "CC0-1.0"
+
+# modules with `RECIPES` by split, `animate` for one of them, `FPS` and `VERSION`
 _GENERATORS = {
     "fly": "mimic_envs.clips.generators.fly",
     "mouse_arm": "mimic_envs.clips.generators.mouse_arm",
@@ -38,4 +41,14 @@ def generate(body: str, split: str) -> ClipSet:
         raise ValueError(unknown("generator", body, names()))
     if split not in SPLITS:
         raise ValueError(unknown("split", split, SPLITS))
-    return importlib.import_module(_GENERATORS[body]).generate(split)
+    module = importlib.import_module(_GENERATORS[body])
+    motions = module.RECIPES[split]
+    return ClipSet.from_motions(
+        body,
+        [module.animate(motion) for motion in motions],
+        module.FPS,
+        names=[motion.name for motion in motions],
+        labels=[motion.label for motion in motions],
+        source=f"{module.__name__}, version {module.VERSION}",
+        licence=LICENCE,
+    )

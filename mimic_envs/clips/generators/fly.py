@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from mimic_envs.bodies.fly import LEG_JOINTS, LEGS
-from mimic_envs.clips.clipset import ClipSet
-from mimic_envs.clips.generators import hexapod
-from mimic_envs.clips.generators.fly_recipes import RECIPES
-from mimic_envs.messages import unknown
+import numpy as np
 
-SOURCE = "mimic_envs.clips.generators.fly, version 1"
-LICENCE = "CC0-1.0"
+from mimic_envs.bodies.fly import LEG_JOINTS, LEGS
+from mimic_envs.clips.generators import hexapod
+from mimic_envs.clips.generators.fly_recipes import RECIPES as RECIPES
+
+VERSION = 1
 
 # Rounded means of recorded flies per segment, in radians, in the order of `LEG_JOINTS`
 _REST = {
@@ -63,16 +62,9 @@ FLY = hexapod.Insect(
     smoothing=6,
 )
 
+FPS = FLY.fps
 
-def generate(split: str) -> ClipSet:
-    """The clips of one split.
 
-    Args:
-        split: `"train"`, `"test"` or `"tiny"`.
-
-    Raises:
-        ValueError: No such split.
-    """
-    if split not in RECIPES:
-        raise ValueError(unknown("split", split, RECIPES))
-    return hexapod.clip_set(FLY, RECIPES[split], SOURCE, LICENCE)
+def animate(motion: hexapod.Motion) -> np.ndarray:
+    """`qpos` of one clip, (T, nq)."""
+    return hexapod.animate(FLY, motion)

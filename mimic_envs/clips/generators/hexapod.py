@@ -9,13 +9,12 @@ animal looks like and how it steps is an `Insect`.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import mujoco
 import numpy as np
 
 from mimic_envs import bodies
-from mimic_envs.clips.clipset import ClipSet
 from mimic_envs.clips.generators import gait, ik
 
 Keys = tuple[tuple[float, float], ...]
@@ -140,19 +139,6 @@ class Trunk:
     stride: np.ndarray
     frequency: np.ndarray
     qpos: np.ndarray
-
-
-def clip_set(insect: Insect, motions: Sequence[Motion], source: str, licence: str) -> ClipSet:
-    """The clips of an insect that does these motions."""
-    return ClipSet.from_motions(
-        insect.body,
-        [animate(insect, motion) for motion in motions],
-        insect.fps,
-        names=[motion.name for motion in motions],
-        labels=[motion.label for motion in motions],
-        source=source,
-        licence=licence,
-    )
 
 
 def animate(insect: Insect, motion: Motion) -> np.ndarray:

@@ -11,14 +11,12 @@ import numpy as np
 
 from mimic_envs import bodies
 from mimic_envs.bodies.mouse_arm import JOINTS, TARGETS_M
-from mimic_envs.clips.clipset import ClipSet
 from mimic_envs.clips.generators import gait, ik
-from mimic_envs.clips.generators.mouse_arm_recipes import RECIPES, Motion, Move
-from mimic_envs.messages import unknown
+from mimic_envs.clips.generators.mouse_arm_recipes import RECIPES as RECIPES
+from mimic_envs.clips.generators.mouse_arm_recipes import Motion, Move
 
 FPS = 200.0
-SOURCE = "mimic_envs.clips.generators.mouse_arm, version 1"
-LICENCE = "CC0-1.0"
+VERSION = 1
 
 _FIRST_HOLD_S = 0.15
 
@@ -31,30 +29,7 @@ _PULL = 2e-5  # towards that pose, in m/rad: hands miss their place by less than
 _CENTRE_M = np.mean(TARGETS_M, axis=0)
 
 
-def generate(split: str) -> ClipSet:
-    """The clips of one split.
-
-    Args:
-        split: `"train"`, `"test"` or `"tiny"`.
-
-    Raises:
-        ValueError: No such split.
-    """
-    if split not in RECIPES:
-        raise ValueError(unknown("split", split, RECIPES))
-    motions = RECIPES[split]
-    return ClipSet.from_motions(
-        "mouse_arm",
-        [_animate(motion) for motion in motions],
-        FPS,
-        names=[motion.name for motion in motions],
-        labels=[motion.label for motion in motions],
-        source=SOURCE,
-        licence=LICENCE,
-    )
-
-
-def _animate(motion: Motion) -> np.ndarray:
+def animate(motion: Motion) -> np.ndarray:
     """`qpos` of one clip, (T, nq)."""
     model = bodies.get("mouse_arm").model
     solver = ik.Solver(model, [ik.Point("hand", (0.0, 0.0, 0.0))], JOINTS, rest_weight=_PULL)

@@ -127,10 +127,7 @@ def muscle_loads(
 
 def _muscles(model: mujoco.MjModel, data: mujoco.MjData) -> tuple[np.ndarray, np.ndarray]:
     """Torques of unit activations, (nv, nu), and the passive torque of all muscles, (nv,)."""
-    moment = np.zeros((model.nu, model.nv))
-    mujoco.mju_sparse2dense(
-        moment, data.actuator_moment, data.moment_rownnz, data.moment_rowadr, data.moment_colind
-    )
+    moment = kinematics.actuator_moment(model, data)
     gain, bias = np.zeros(model.nu), np.zeros(model.nu)
     for i in range(model.nu):
         length, limits = data.actuator_length[i], model.actuator_lengthrange[i]

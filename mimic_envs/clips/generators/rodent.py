@@ -15,14 +15,13 @@ import numpy as np
 
 from mimic_envs import bodies
 from mimic_envs.bodies.rodent import FLOOR_HEIGHT_M
-from mimic_envs.clips.clipset import ClipSet
 from mimic_envs.clips.generators import gait, ik
 from mimic_envs.clips.generators import rodent_paws as paws
-from mimic_envs.clips.generators.rodent_recipes import RECIPES, Motion
+from mimic_envs.clips.generators.rodent_recipes import RECIPES as RECIPES
+from mimic_envs.clips.generators.rodent_recipes import Motion
 
 FPS = 50.0
-SOURCE = "mimic_envs.clips.generators.rodent, version 1"
-LICENCE = "CC0-1.0"
+VERSION = 1
 
 _LEAD_S = 2.0  # walked before the clip begins and after it ends, then cut off
 _PRESS_M = 2e-4  # stance paws sink this much into the soft floor, as under a rat's weight
@@ -107,30 +106,7 @@ class _Posture:
     tail: np.ndarray
 
 
-def generate(split: str) -> ClipSet:
-    """The clips of one split.
-
-    Args:
-        split: `"train"`, `"test"` or `"tiny"`.
-
-    Raises:
-        ValueError: No such split.
-    """
-    if split not in RECIPES:
-        raise ValueError(bodies.body.unknown("split", split, RECIPES))
-    motions = RECIPES[split]
-    return ClipSet.from_motions(
-        "rodent",
-        [_animate(motion) for motion in motions],
-        FPS,
-        names=[motion.name for motion in motions],
-        labels=[motion.label for motion in motions],
-        source=SOURCE,
-        licence=LICENCE,
-    )
-
-
-def _animate(motion: Motion) -> np.ndarray:
+def animate(motion: Motion) -> np.ndarray:
     """`qpos` of one clip, (T, nq)."""
     model = bodies.get("rodent").model
     trunk = _plan_trunk(model, motion)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from mimic_envs.bodies.stick_insect import LEG_JOINTS, LEGS
-from mimic_envs.clips.clipset import ClipSet
-from mimic_envs.clips.generators import hexapod
-from mimic_envs.clips.generators.stick_insect_recipes import RECIPES
-from mimic_envs.messages import unknown
+import numpy as np
 
-SOURCE = "mimic_envs.clips.generators.stick_insect, version 1"
-LICENCE = "CC0-1.0"
+from mimic_envs.bodies.stick_insect import LEG_JOINTS, LEGS
+from mimic_envs.clips.generators import hexapod
+from mimic_envs.clips.generators.stick_insect_recipes import RECIPES as RECIPES
+
+VERSION = 1
 
 # Standing animal, in radians, in the order of `LEG_JOINTS`: set by hand, as the recordings'
 # tarsi and claws turn freely
@@ -76,16 +75,9 @@ STICK_INSECT = hexapod.Insect(
     smoothing=6,
 )
 
+FPS = STICK_INSECT.fps
 
-def generate(split: str) -> ClipSet:
-    """The clips of one split.
 
-    Args:
-        split: `"train"`, `"test"` or `"tiny"`.
-
-    Raises:
-        ValueError: No such split.
-    """
-    if split not in RECIPES:
-        raise ValueError(unknown("split", split, RECIPES))
-    return hexapod.clip_set(STICK_INSECT, RECIPES[split], SOURCE, LICENCE)
+def animate(motion: hexapod.Motion) -> np.ndarray:
+    """`qpos` of one clip, (T, nq)."""
+    return hexapod.animate(STICK_INSECT, motion)

@@ -24,14 +24,12 @@ import numpy as np
 
 from mimic_envs import bodies
 from mimic_envs.bodies.worm import FRICTION_ACROSS, FRICTION_ALONG, REST_HEIGHT_MM
-from mimic_envs.clips.clipset import ClipSet
 from mimic_envs.clips.generators import gait
-from mimic_envs.clips.generators.worm_recipes import RECIPES, Motion
-from mimic_envs.messages import unknown
+from mimic_envs.clips.generators.worm_recipes import RECIPES as RECIPES
+from mimic_envs.clips.generators.worm_recipes import Motion
 
 FPS = 20.0
-SOURCE = "mimic_envs.clips.generators.worm, version 1"
-LICENCE = "CC0-1.0"
+VERSION = 1
 
 _SUBSTEPS = 5  # of the path per frame; twice as many move no clip's end by 0.001 mm
 _SLOWEST_MMPS = 0.001  # slips slower than this meet proportionally less friction
@@ -42,30 +40,7 @@ _PLACES = np.linspace(0, 1, 24)  # of the hinges
 _OMEGA_WIDTH = 0.2  # of the deep bend, in body lengths
 
 
-def generate(split: str) -> ClipSet:
-    """The clips of one split.
-
-    Args:
-        split: `"train"`, `"test"` or `"tiny"`.
-
-    Raises:
-        ValueError: No such split.
-    """
-    if split not in RECIPES:
-        raise ValueError(unknown("split", split, RECIPES))
-    motions = RECIPES[split]
-    return ClipSet.from_motions(
-        "worm",
-        [_animate(motion) for motion in motions],
-        FPS,
-        names=[motion.name for motion in motions],
-        labels=[motion.label for motion in motions],
-        source=SOURCE,
-        licence=LICENCE,
-    )
-
-
-def _animate(motion: Motion) -> np.ndarray:
+def animate(motion: Motion) -> np.ndarray:
     """`qpos` of one clip, (T, nq)."""
     # two samples per substep: its start and its middle
     count = round(motion.seconds * FPS) * 2 * _SUBSTEPS + 1
