@@ -33,7 +33,7 @@ class Settings:
 
     n_steps: int = 16
     """Control steps of each environment per update."""
-    batch_size: int = 1024
+    batch_size: int = 512
     """Steps in a minibatch."""
     n_epochs: int = 4
     gamma: float = 0.95
@@ -69,7 +69,7 @@ class Arguments:
     torch_threads: int = 1
     """Threads of PyTorch. More of them wait for each other most of the time: on two busy cores,
     an update with two took twenty times as long as with one."""
-    environments: int = 512
+    environments: int = 256
     """Environments that run side by side."""
     hidden: tuple[int, ...] = (256, 256)
     """Widths of the hidden layers of policy and critic, which share none."""
