@@ -247,9 +247,7 @@ def train(arguments: Arguments, console: Console) -> tuple[Any, Any]:
     )
     directory = arguments.out or pathlib.Path("runs") / f"{body}-brax-seed{arguments.seed}"
     settings = {"algorithm": "brax_ppo", **dataclasses.asdict(arguments)}
-    record = Record(
-        directory, arguments.env, arguments.eval_clips, arguments.threads, settings, console
-    )
+    record = Record(directory, settings, console)
     watch = _Watch(arguments, record, env.action_size)
     with _with_replication():
         make_policy, params, _ = brax_ppo.train(

@@ -1,44 +1,34 @@
-"""Checkpoints of a training run: complete or absent, whenever the process is killed.
-
-`checkpoints/<updates>/` holds `state.safetensors` and `meta.json`. A checkpoint is written
-beside its place and then renamed, which happens at once or not at all.
-"""
+"""Checkpoints of a training run with orbax: complete or absent, whenever the process is killed."""
 
 from __future__ import annotations
 
 import json
-import os
 import pathlib
-import shutil
 from typing import Any
 
-from baselines import tensors
+import jax
+import jax.numpy as jnp
+import orbax.checkpoint as ocp
 
-_PARTIAL = ".partial-"
+from mimic_envs.files import atomically
 
 
 def save(directory: pathlib.Path, number: int, state: Any, meta: dict[str, Any], keep: int) -> None:
-    """Write a checkpoint, then remove old ones.
+    """Write a checkpoint, `<directory>/<number>/`, then remove old ones.
 
     Args:
-        directory: Of all checkpoints.
+        directory: Of all checkpoints; made if it is not there.
         number: Of this one; a checkpoint of this number is not written again.
         state: Pytree of arrays.
         meta: What else must be remembered, as JSON.
         keep: How many of the newest to keep.
     """
-    directory.mkdir(parents=True, exist_ok=True)
-    for left in directory.glob(f"{_PARTIAL}*"):  # by a process that was killed
-        shutil.rmtree(left)
-    final = directory / f"{number:09d}"
-    if not final.exists():
-        partial = directory / f"{_PARTIAL}{number:09d}"
-        partial.mkdir()
-        tensors.save(partial / "state.safetensors", state)
-        write_json(partial / "meta.json", meta)
-        os.replace(partial, final)
-    for old in _all(directory)[: -max(keep, 1)]:
-        shutil.rmtree(old)
+    content = ocp.args.Composite(
+        state=ocp.args.StandardSave(_filled(state)), meta=ocp.args.JsonSave(meta)
+    )
+    with _manager(directory, keep) as manager:
+        if number not in manager.all_steps():
+            manager.save(number, args=content)
 
 
 def load(directory: pathlib.Path, like: Any) -> tuple[Any, dict[str, Any]] | None:
@@ -46,29 +36,49 @@ def load(directory: pathlib.Path, like: Any) -> tuple[Any, dict[str, Any]] | Non
 
     Args:
         directory: Of all checkpoints.
-        like: A pytree of the state's structure.
+        like: A pytree of the state's structure, of arrays or of `jax.ShapeDtypeStruct`.
+
+    Raises:
+        ValueError: The checkpoint is of something else.
     """
-    found = newest(directory)
-    if found is None:
+    if newest(directory) is None:
         return None
-    meta = json.loads((found / "meta.json").read_text())
-    return tensors.load(found / "state.safetensors", like), meta
+    wanted = ocp.args.Composite(
+        state=ocp.args.StandardRestore(_filled(like)), meta=ocp.args.JsonRestore()
+    )
+    with _manager(directory) as manager:
+        found = manager.restore(manager.latest_step(), args=wanted)
+    leaves = [
+        found.state[name] if x.size else jnp.zeros(x.shape, x.dtype) for name, x in _named(like)
+    ]
+    return jax.tree.unflatten(jax.tree.structure(like), leaves), found.meta
 
 
-def newest(directory: pathlib.Path) -> pathlib.Path | None:
-    """The newest checkpoint's folder, or None if there is none."""
-    return max(_all(directory), default=None)
+def newest(directory: pathlib.Path) -> int | None:
+    """Number of the newest checkpoint, or None if there is none."""
+    if not directory.is_dir():
+        return None
+    with _manager(directory) as manager:
+        return manager.latest_step()
 
 
 def write_json(path: pathlib.Path, content: dict[str, Any]) -> None:
-    """Write a JSON file at once or not at all, and have it on the disk when this returns."""
-    partial = path.with_name(f".{path.name}.partial")
-    with open(partial, "w") as file:
-        file.write(json.dumps(content, indent=1) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
+    """Write a JSON file at once or not at all."""
+    with atomically(path) as partial:
+        partial.write_text(json.dumps(content, indent=1) + "\n")
 
 
-def _all(directory: pathlib.Path) -> list[pathlib.Path]:
-    return sorted(p for p in directory.glob("[0-9]*") if p.is_dir())
+def _manager(directory: pathlib.Path, keep: int | None = None) -> ocp.CheckpointManager:
+    # not in the background: a checkpoint takes tenths of a second
+    options = ocp.CheckpointManagerOptions(max_to_keep=keep, enable_async_checkpointing=False)
+    return ocp.CheckpointManager(directory.absolute(), options=options)
+
+
+def _filled(tree: Any) -> dict[str, Any]:
+    """The arrays of a pytree by name, but for those without entries, which orbax refuses."""
+    return {name: x for name, x in _named(tree) if x.size}
+
+
+def _named(tree: Any) -> list[tuple[str, Any]]:
+    leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
+    return [(jax.tree_util.keystr(path, simple=True, separator="."), x) for path, x in leaves]

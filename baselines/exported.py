@@ -17,6 +17,7 @@ from baselines.log import Log
 from mimic_envs import clips as clips_
 from mimic_envs import scoring
 from mimic_envs.env import FunctionalEnv, State
+from mimic_envs.files import atomically
 from mimic_envs.messages import unknown
 from mimic_envs.scoring import policies
 
@@ -62,7 +63,7 @@ class Mlp:
 class ExportedController:
     """The policy of a folder as a controller whose weights can be read again.
 
-    The scorer compiles once for a controller, but once for every `policies.Policy`.
+    The scorer compiles for every controller, so for every new `policies.Policy`; for this once.
 
     Attributes:
         name: What reports call it.
@@ -81,7 +82,7 @@ class ExportedController:
 
     def act(self, params: Any, state: State, key: jax.Array) -> jax.Array:
         """See `mimic_envs.controllers.Controller.act`."""
-        return self._policy.apply(params, state.obs, self._policy.memory)[0]
+        return self._policy.act(params, state, key)
 
 
 class Record:
@@ -89,10 +90,9 @@ class Record:
 
     Args:
         directory: Must not hold a run.
-        env_id: Environment that is trained in.
-        eval_clips: Clips to score on by protocol mimic-1.
-        threads: Threads that score; 0 takes one per CPU.
-        settings: All settings of the run.
+        settings: All settings of the run; `env` is the environment's id, `clips` those trained
+            on, `eval_clips` those to score on by protocol mimic-1, `threads` as in
+            `baselines.train`; `algorithm`, `backend` and `seed` say how it was trained.
         console: Where to report.
 
     Attributes:
@@ -102,23 +102,17 @@ class Record:
         ValueError: The environment or the clips are unknown, or the folder holds a run.
     """
 
-    def __init__(
-        self,
-        directory: pathlib.Path,
-        env_id: str,
-        eval_clips: str,
-        threads: int,
-        settings: dict[str, Any],
-        console: Console,
-    ) -> None:
-        body = body_of(env_id)
+    def __init__(self, directory: pathlib.Path, settings: dict[str, Any], console: Console) -> None:
+        body = body_of(settings["env"])
         if (directory / "config.json").exists():
             raise ValueError(f"{directory} holds a run already: choose another folder with --out")
-        self._clips, self._clips_name = clips_.load(eval_clips, body), eval_clips
-        self.env = mimic_envs.make(body, clips=self._clips, backend_options={"threads": threads})
-        directory.mkdir(parents=True, exist_ok=True)
-        (directory / "config.json").write_text(json.dumps(settings, default=str, indent=1) + "\n")
-        self._policy, self._console = directory / "policy", console
+        self._clips_name = settings["eval_clips"]
+        self._clips = clips_.load(self._clips_name, body)
+        options = {"threads": settings["threads"]}
+        self.env = mimic_envs.make(body, clips=self._clips, backend_options=options)
+        _write_json(directory / "config.json", settings)
+        self._settings, self._policy = settings, directory / "policy"
+        self._console = console
         self._controller: ExportedController | None = None
         self._log = Log(directory, 0)
         self._began = time.perf_counter()
@@ -132,10 +126,10 @@ class Record:
         """Log what was seen in training."""
         self._log.write("update", updates, steps, {"wall_time_s": self.elapsed_s, **values})
 
-    def score(self, updates: int, steps: int, policy: Mlp) -> float:
+    def score(self, updates: int, steps: int, policy: Mlp) -> None:
         """Export a policy, score what was exported, and log the score."""
         wall_time_s = self.elapsed_s
-        policy.save(self._policy, self.env)
+        self._export(policy, steps, wall_time_s)
         if self._controller is None:
             self._controller = ExportedController(self._policy, self.env)
         self._controller.read()
@@ -143,14 +137,25 @@ class Record:
         low, high = results.score_ci95
         values = {"wall_time_s": wall_time_s, "score": results.score, "score_ci95": [low, high]}
         means = {f"score/{name}": float(np.mean(x)) for name, x in results.metrics.items()}
-        # null, not NaN, where a metric has no frames
+        # left out where a metric has no frames: JSON has no NaN
         values |= {name: x for name, x in means.items() if np.isfinite(x)}
         self._log.write("evaluation", updates, steps, values)
         self._console.print(
             f"{steps:>12,} steps {wall_time_s:7.0f} s   "
             f"score {results.score:.4f} ({low:.4f} to {high:.4f}) on {self._clips_name}"
         )
-        return results.score
+
+    def _export(self, policy: Mlp, steps: int, wall_time_s: float) -> None:
+        """Write the policy, and what it was trained on."""
+        policy.save(self._policy, self.env)
+        names = ("env", "algorithm", "clips", "backend", "seed")
+        training = {
+            **{name: self._settings[name] for name in names},
+            "steps": steps,
+            "wall_time_s": wall_time_s,
+            "versions": scoring.results.versions(),
+        }
+        _write_json(self._policy / "training.json", training)
 
     def close(self) -> None:
         """Close the log."""
@@ -166,3 +171,8 @@ def body_of(env_id: str) -> str:
     if env_id not in mimic_envs.ENV_IDS:
         raise ValueError(unknown("environment", env_id, mimic_envs.ENV_IDS))
     return mimic_envs.ENV_IDS[env_id]
+
+
+def _write_json(path: pathlib.Path, content: dict[str, Any]) -> None:
+    with atomically(path) as partial:
+        partial.write_text(json.dumps(content, default=str, indent=1) + "\n")

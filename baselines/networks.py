@@ -1,4 +1,4 @@
-"""Policy and value networks as plain pytrees: a list of `{"weight", "bias"}` per network.
+"""Policy and value networks, of layers from flax.
 
 Every policy has the same three methods, so that one training code serves them all:
 
@@ -20,7 +20,8 @@ from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
-import numpy as np
+from flax import linen
+from jax.nn.initializers import Initializer
 
 from mimic_envs.messages import unknown
 
@@ -90,6 +91,11 @@ class Sizes(NamedTuple):
     groups: tuple[tuple[str, int], ...]
     action: int
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the groups."""
+        return tuple(name for name, _ in self.groups)
+
     def width(self, *names: str) -> int:
         """Sum of the widths of some groups; of those that are absent, none."""
         return sum(width for name, width in self.groups if name in names)
@@ -115,6 +121,45 @@ def make(name: str, sizes: Sizes, hidden: Sequence[int], latent_size: int) -> Po
 NAMES = ("mlp", "intention", "recurrent")
 
 
+class MLP(linen.Module):
+    """Fully connected layers with SiLU between them.
+
+    Attributes:
+        hidden: Widths of the hidden layers.
+        outputs: Width of the last layer.
+        last: Factor of the last layer's weights before training.
+    """
+
+    hidden: tuple[int, ...]
+    outputs: int
+    last: float
+
+    @linen.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """From (..., inputs) to (..., outputs)."""
+        for i, width in enumerate(self.hidden):
+            x = linen.silu(linen.Dense(width, kernel_init=_uniform(1.0), name=f"layer_{i}")(x))
+        last = linen.Dense(
+            self.outputs, kernel_init=_uniform(self.last), name=f"layer_{len(self.hidden)}"
+        )
+        return last(x)
+
+
+def _uniform(factor: float) -> Initializer:
+    """Uniform weights with a variance of 1 / inputs, times a factor."""
+    return linen.initializers.variance_scaling(factor**2, "fan_in", "uniform")
+
+
+def initial(module: linen.Module, key: jax.Array, *widths: int) -> Params:
+    """Random parameters of a module whose arguments have the given widths."""
+    return module.init(key, *(jnp.zeros((1, width)) for width in widths))["params"]
+
+
+def run(module: linen.Module, params: Params, *arguments: jax.Array) -> Any:
+    """What a module makes of its arguments."""
+    return module.apply({"params": params}, *arguments)
+
+
 @dataclasses.dataclass(frozen=True)
 class MLPPolicy:
     """All of the observation through one network."""
@@ -123,10 +168,13 @@ class MLPPolicy:
     hidden: tuple[int, ...]
     noise_size: int = 0
 
+    @property
+    def _network(self) -> MLP:
+        return MLP(self.hidden, self.sizes.action, last=0.01)
+
     def init(self, key: jax.Array) -> Params:
         """See `Policy.init`."""
-        inputs = self.sizes.width(*(name for name, _ in self.sizes.groups))
-        return mlp_init(key, (inputs, *self.hidden, self.sizes.action), last=0.01)
+        return initial(self._network, key, self.sizes.width(*self.sizes.names))
 
     def memory(self, count: int) -> Memory:
         """Nothing."""
@@ -136,17 +184,18 @@ class MLPPolicy:
         self, params: Params, memory: Memory, inputs: Inputs, first: jax.Array, noise: jax.Array
     ) -> Output:
         """See `Policy.unroll`."""
-        mean = mlp(params, _join(inputs, *(name for name, _ in self.sizes.groups)))
-        return Output(mean, jnp.zeros(first.shape), memory)
+        seen = jnp.concatenate([inputs[name] for name in self.sizes.names], axis=-1)
+        return Output(run(self._network, params, seen), jnp.zeros(first.shape), memory)
 
 
 @dataclasses.dataclass(frozen=True)
 class IntentionPolicy:
     """A stochastic encoder of the reference, and a decoder of its latent and proprioception.
 
-    The decoder never sees the reference, so the latent is a low-dimensional command (an
-    intention) that other tasks can give. The prior makes it vary slowly: of an episode's
-    first step a standard normal, later a first-order autoregression that keeps unit variance.
+    The decoder never sees the reference, nor the anchor's action, which depends on it. So the
+    latent is a low-dimensional command (an intention) that other tasks can give. The prior
+    makes it vary slowly: of an episode's first step a standard normal, later a first-order
+    autoregression that keeps unit variance.
 
     Args:
         sizes: Of what it reads and writes.
@@ -165,20 +214,28 @@ class IntentionPolicy:
         """One number per latent."""
         return self.latent_size
 
+    @property
+    def _encoder(self) -> MLP:
+        return MLP(self.hidden, 2 * self.latent_size, last=0.1)
+
+    @property
+    def _cell(self) -> linen.GRUCell:
+        return linen.GRUCell(self.hidden[0])
+
+    @property
+    def _decoder(self) -> MLP:
+        hidden = self.hidden[1:] if self.recurrent else self.hidden
+        return MLP(hidden, self.sizes.action, last=0.01)
+
     def init(self, key: jax.Array) -> Params:
         """See `Policy.init`."""
         encoder, cell, decoder = jax.random.split(key, 3)
         inputs = self.latent_size + self.sizes.width("proprioception")
-        hidden = self.hidden
-        params = {
-            "encoder": mlp_init(
-                encoder, (self.sizes.width("reference"), *hidden, 2 * self.latent_size), last=0.1
-            )
-        }
+        params = {"encoder": initial(self._encoder, encoder, self.sizes.width("reference"))}
         if self.recurrent:
-            params["cell"] = gru_init(cell, inputs, hidden[0])
-            inputs, hidden = hidden[0], hidden[1:]
-        params["decoder"] = mlp_init(decoder, (inputs, *hidden, self.sizes.action), last=0.01)
+            params["cell"] = initial(self._cell, cell, self.hidden[0], inputs)
+            inputs = self.hidden[0]
+        params["decoder"] = initial(self._decoder, decoder, inputs)
         return params
 
     def memory(self, count: int) -> Memory:
@@ -192,7 +249,7 @@ class IntentionPolicy:
         self, params: Params, memory: Memory, inputs: Inputs, first: jax.Array, noise: jax.Array
     ) -> Output:
         """See `Policy.unroll`."""
-        encoded = mlp(params["encoder"], inputs["reference"])
+        encoded = run(self._encoder, params["encoder"], inputs["reference"])
         mean, log_std = jnp.split(encoded, 2, axis=-1)
         log_std = jnp.clip(log_std, -6.0, 1.0)
         latent = mean + jnp.exp(log_std) * noise
@@ -200,12 +257,35 @@ class IntentionPolicy:
         remembered = {"latent": latent[-1]}
         hidden = jnp.concatenate([latent, inputs["proprioception"]], axis=-1)
         if self.recurrent:
-            remembered["cell"], hidden = gru(params["cell"], memory["cell"], hidden, first)
+            remembered["cell"], hidden = self._remember(
+                params["cell"], memory["cell"], hidden, first
+            )
         return Output(
-            mlp(params["decoder"], hidden),
+            run(self._decoder, params["decoder"], hidden),
             kl_from_prior(mean, log_std, before, first),
             remembered,
         )
+
+    def _remember(
+        self, params: Params, state: jax.Array, inputs: jax.Array, first: jax.Array
+    ) -> tuple[jax.Array, jax.Array]:
+        """The recurrent unit over time, its state zeroed at first steps.
+
+        Args:
+            params: Of the unit.
+            state: Before the first step, (N, H).
+            inputs: (T, N, D).
+            first: (T, N).
+
+        Returns:
+            The state after the last step, and of all steps, (T, N, H).
+        """
+
+        def step(state: jax.Array, now: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+            inputs, first = now
+            return run(self._cell, params, jnp.where(first[:, None], 0.0, state), inputs)
+
+        return jax.lax.scan(step, state, (inputs, first))
 
 
 def kl_from_prior(
@@ -224,70 +304,3 @@ def kl_from_prior(
     variance = jnp.where(start, 1.0, 1.0 - PRIOR_CORRELATION**2)
     entry = (jnp.exp(2 * log_std) + (mean - centre) ** 2) / variance - 1.0
     return jnp.sum(0.5 * (entry + jnp.log(variance)) - log_std, axis=-1)
-
-
-def dense_init(key: jax.Array, inputs: int, outputs: int, scale: float = 1.0) -> Params:
-    """A layer with LeCun-uniform weights times `scale`, and no bias yet."""
-    bound = scale * np.sqrt(3.0 / inputs)
-    return {
-        "weight": jax.random.uniform(key, (inputs, outputs), jnp.float32, -bound, bound),
-        "bias": jnp.zeros(outputs),
-    }
-
-
-def dense(layer: Params, x: jax.Array) -> jax.Array:
-    """An affine map of the last axis."""
-    return x @ layer["weight"] + layer["bias"]
-
-
-def mlp_init(key: jax.Array, sizes: Sequence[int], last: float) -> Params:
-    """Layers between the given widths; the last one's weights are scaled by `last`."""
-    keys = jax.random.split(key, len(sizes) - 1)
-    scales = [1.0] * (len(sizes) - 2) + [last]
-    pairs = zip(keys, sizes[:-1], sizes[1:], scales, strict=True)
-    return [dense_init(*pair) for pair in pairs]
-
-
-def mlp(layers: Params, x: jax.Array) -> jax.Array:
-    """Layers with SiLU between them."""
-    for layer in layers[:-1]:
-        x = jax.nn.silu(dense(layer, x))
-    return dense(layers[-1], x)
-
-
-def gru_init(key: jax.Array, inputs: int, width: int) -> Params:
-    """A gated recurrent unit: one layer for the input's and one for the state's part."""
-    a, b = jax.random.split(key)
-    return {"input": dense_init(a, inputs, 3 * width), "state": dense_init(b, width, 3 * width)}
-
-
-def gru(
-    params: Params, state: jax.Array, inputs: jax.Array, first: jax.Array
-) -> tuple[jax.Array, jax.Array]:
-    """A gated recurrent unit over time, its state zeroed at first steps.
-
-    Args:
-        params: See `gru_init`.
-        state: Before the first step, (N, H).
-        inputs: (T, N, D).
-        first: (T, N).
-
-    Returns:
-        The state after the last step, and of all steps, (T, N, H).
-    """
-
-    def step(state: jax.Array, now: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
-        driven, first = now
-        state = jnp.where(first[:, None], 0.0, state)
-        reset_in, update_in, new_in = jnp.split(driven, 3, axis=-1)
-        reset_by, update_by, new_by = jnp.split(dense(params["state"], state), 3, axis=-1)
-        update = jax.nn.sigmoid(update_in + update_by)
-        new = jnp.tanh(new_in + jax.nn.sigmoid(reset_in + reset_by) * new_by)
-        state = update * state + (1.0 - update) * new
-        return state, state
-
-    return jax.lax.scan(step, state, (dense(params["input"], inputs), first))
-
-
-def _join(inputs: Inputs, *names: str) -> jax.Array:
-    return jnp.concatenate([inputs[name] for name in names], axis=-1)

@@ -57,9 +57,13 @@ def _add(old: Moments, values: jax.Array) -> Moments:
 def normalise(normaliser: Normaliser, obs: Inputs) -> dict[str, jax.Array]:
     """Observations with about zero mean and unit variance, unchanged before any update."""
 
-    def one(moments: Moments, values: jax.Array) -> jax.Array:
-        variance = moments.m2 / jnp.maximum(moments.samples, 1.0)
-        std = jnp.where(moments.samples > 0, jnp.maximum(jnp.sqrt(variance), SMALLEST), 1.0)
-        return jnp.clip((values - moments.mean) / std, -LIMIT, LIMIT)
+    return {
+        name: jnp.clip((values - normaliser[name].mean) / std(normaliser[name]), -LIMIT, LIMIT)
+        for name, values in obs.items()
+    }
 
-    return {name: one(normaliser[name], values) for name, values in obs.items()}
+
+def std(moments: Moments) -> jax.Array:
+    """What entries of a group are divided by, (width,); 1 before any update."""
+    variance = moments.m2 / jnp.maximum(moments.samples, 1.0)
+    return jnp.where(moments.samples > 0, jnp.maximum(jnp.sqrt(variance), SMALLEST), 1.0)

@@ -1,30 +1,30 @@
-"""Trained policies: as controllers, and as files.
+"""Trained policies: how they are built, as controllers, and as folders.
 
-A policy is a folder with `policy.json` (what it is and what it was trained on) and
-`policy.safetensors` (weights and observation statistics). It holds no code.
+A folder is what `mimic-envs score --policy`, `mimic-envs play --policy` and the leaderboard read
+(see `mimic_envs.scoring.policies`), and besides `training.json`: what it was trained on.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import functools
-import json
 import os
-import pathlib
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from flax import traverse_util
 
-from baselines import networks, normaliser, tensors
+from baselines import networks, normaliser
 from baselines.actor import Actor, AnchorMode
 from baselines.checkpoints import write_json
 from baselines.networks import Params, Sizes
 from baselines.normaliser import Normaliser
 from mimic_envs import controllers
 from mimic_envs.env import FunctionalEnv, State
+from mimic_envs.scoring import policies
 
-FORMAT_VERSION = 1
 ANCHOR = "pd"
 """Name of the controller that anchors policies."""
 
@@ -132,70 +132,44 @@ def save(
         statistics: Of what it sees.
         training: What else to say about it, as JSON.
     """
-    directory = pathlib.Path(directory)
-    directory.mkdir(parents=True, exist_ok=True)
-    partial = directory / ".policy.safetensors.partial"
-    tensors.save(partial, {"actor": params, "statistics": statistics})
-    os.replace(partial, directory / "policy.safetensors")
-    record = {
-        "format": "mimic_envs policy",
-        "format_version": FORMAT_VERSION,
-        "spec": dataclasses.asdict(spec),
-        **_interface(env),
-        "training": {"clips_sha256": env.clips.content_hash, **training},
+    options: dict[str, Any] = {
+        "hidden": list(spec.hidden),
+        "activation": "swish",
+        "clip": normaliser.LIMIT,
     }
-    write_json(directory / "policy.json", record)
+    options |= {"squash": False} if spec.network == "mlp" else {"latent_size": spec.latent_size}
+    options |= {} if spec.anchor == "off" else {policies.ANCHOR: ANCHOR}
+    tensors = _tensors(spec, env, params, statistics)
+    folder = policies.declare(directory, env, spec.network, options, tensors)
+    record = {
+        "clips_sha256": env.clips.content_hash,
+        "reference_offsets": env.task.offsets.tolist(),
+        **training,
+    }
+    write_json(folder / "training.json", record)
 
 
-def load(directory: str | os.PathLike[str], env: FunctionalEnv) -> PolicyController:
-    """The policy of a folder as a controller for an environment.
-
-    Raises:
-        FileNotFoundError: There is no policy.
-        ValueError: It is of another version, was trained for another body or other
-            observations, or is damaged; the message says which.
-    """
-    directory = pathlib.Path(directory)
-    record = json.loads((directory / "policy.json").read_text())
-    if record.get("format_version") != FORMAT_VERSION:
-        raise ValueError(
-            f"{directory} has policy format {record.get('format_version')!r}, "
-            f"this version reads {FORMAT_VERSION}"
-        )
-    for name, here in _interface(env).items():
-        if record[name] != here:
-            raise ValueError(
-                f"{directory} cannot act in this environment: its {name} is {record[name]}, "
-                f"the environment's {here}"
-            )
-    fields = dict(record["spec"], hidden=tuple(record["spec"]["hidden"]))
-    actor, anchor_params = build(Spec(**fields), env)
-    like = jax.eval_shape(
-        lambda key: {
-            "actor": actor.init(key),
-            "statistics": normaliser.init(_group_widths(env)),
-        },
-        jax.ShapeDtypeStruct((2,), jnp.uint32),
-    )
-    trained = tensors.load(directory / "policy.safetensors", like)
-    return PolicyController(
-        directory.name, actor, anchor_params, trained["actor"], trained["statistics"]
-    )
+def _tensors(
+    spec: Spec, env: FunctionalEnv, params: Params, statistics: Normaliser
+) -> dict[str, np.ndarray]:
+    """Weights and statistics by the names that `mimic_envs.scoring` gives them."""
+    tensors = {
+        name.replace("kernel", "weight"): x
+        for name, x in traverse_util.flatten_dict(params["network"], sep="/").items()
+    }
+    groups = list(policies.widths(env))
+    mean = [statistics[group].mean for group in groups]
+    std = [normaliser.std(statistics[group]) for group in groups]
+    if spec.anchor != "off":
+        # the anchor's action is seen as it is
+        mean.append(jnp.zeros(env.action_size))
+        std.append(jnp.ones(env.action_size))
+    if "anchor" in params:
+        tensors["anchor/weight"] = params["anchor"]
+    tensors |= {"mean": jnp.concatenate(mean), "std": jnp.concatenate(std)}
+    return {name: np.asarray(x) for name, x in tensors.items()}
 
 
 def _group_widths(env: FunctionalEnv) -> dict[str, int]:
     state = jax.eval_shape(env.reset, jax.ShapeDtypeStruct((2,), jnp.uint32))
     return {name: x.shape[-1] for name, x in state.obs.items()}
-
-
-def _interface(env: FunctionalEnv) -> dict[str, Any]:
-    """What must be the same where a policy is trained and where it acts, as JSON."""
-    return {
-        "body": env.body.name,
-        "actuators": list(env.body.actuator_names),
-        "reference_offsets": env.task.offsets.tolist(),
-        "observation_layout": {
-            name: [place.start, place.stop]
-            for name, (place, _, _) in env.observation_layout().items()
-        },
-    }

@@ -11,7 +11,8 @@ What is easy to get wrong, and how it is done here:
   probability ratios are 1 before the first step of Adam.
 - Minibatches are sets of environments with their whole stretch of time, so that policies
   with a memory need no training code of their own.
-- Schedules depend on a counter of updates that is part of the training state.
+- Schedules depend on a counter of updates, and an adaptive learning rate on the one before;
+  both are part of the training state.
 """
 
 from __future__ import annotations
@@ -23,13 +24,16 @@ from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
+import optax
 
 from baselines import actor as actors
-from baselines import adam, networks, normaliser
+from baselines import networks, normaliser
 from baselines.actor import Actor
-from baselines.adam import AdamState
-from baselines.networks import Inputs, Memory, Params
+from baselines.networks import MLP, Inputs, Memory, Params
 from baselines.normaliser import Normaliser
+
+RATE_FACTOR = 1.5
+"""Of the learning rate, see `Config.target_kl`."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,6 +56,12 @@ class Config:
     learning_rate: float = 1e-3
     final_learning_rate: float = 1e-4
     """At the end of training; linear in between."""
+    target_kl: float | None = None
+    """If given, the learning rate starts at `learning_rate` and then follows not the schedule
+    but the divergence of the policy from the one that acted: after an update in which its mean
+    was above twice this target the rate is divided by `RATE_FACTOR`, below half multiplied."""
+    learning_rate_bounds: tuple[float, float] = (1e-6, 1e-2)
+    """Of the rate, if there is a `target_kl`."""
     entropy: float = 0.0
     """Weight of the entropy bonus at the start."""
     final_entropy: float = 0.0
@@ -73,6 +83,9 @@ class Config:
                 f"environments={self.environments} cannot be divided into "
                 f"minibatches={self.minibatches} of equal size"
             )
+
+        if self.target_kl is not None and not self.target_kl > 0:
+            raise ValueError(f"target_kl={self.target_kl} must be positive")
 
     @property
     def steps_per_update(self) -> int:
@@ -100,6 +113,7 @@ class TrainState:
     Attributes:
         params: `{"actor", "critic"}`.
         optimiser: State of Adam.
+        learning_rate: Of the next update, a scalar.
         statistics: Of the observations.
         environments: States of the environments.
         memory: What the policy remembers in each of them.
@@ -109,7 +123,8 @@ class TrainState:
     """
 
     params: Params
-    optimiser: AdamState
+    optimiser: optax.OptState
+    learning_rate: jax.Array
     statistics: Normaliser
     environments: Any
     memory: Memory
@@ -195,6 +210,16 @@ class PPO:
         self.total_updates = updates
         self._reward = reward
         self._privileged = privileged
+        self._critic = MLP(config.critic_hidden, 1, last=0.1)
+        self._optimiser = optax.chain(
+            optax.clip_by_global_norm(config.gradient_norm), optax.scale_by_adam()
+        )
+        schedule = functools.partial(optax.linear_schedule, transition_steps=updates)
+        self._rate = schedule(config.learning_rate, config.final_learning_rate)
+        self._entropy = schedule(config.entropy, config.final_entropy)
+        self._latent_kl = optax.linear_schedule(
+            0.0, config.latent_kl, max(round(config.latent_kl_ramp * updates), 1)
+        )
         self.init = jax.jit(self._init)
         self.update = jax.jit(self._update)
         self.collect = jax.jit(self._collect)
@@ -206,15 +231,16 @@ class PPO:
         environments = jax.vmap(env.reset)(jax.random.split(env_key, count))
         widths = {name: x.shape[-1] for name, x in environments.obs.items()}
         seen, _ = jax.eval_shape(jax.vmap(self._privileged, (None, 0)), env, environments)
-        sizes = (sum(widths.values()) + seen.shape[-1], *self.config.critic_hidden, 1)
+        inputs = sum(widths.values()) + seen.shape[-1]
         statistics = normaliser.init({**widths, "privileged": seen.shape[-1]})
         params = {
             "actor": self.actor.init(actor_key),
-            "critic": networks.mlp_init(critic_key, sizes, last=0.1),
+            "critic": networks.initial(self._critic, critic_key, inputs),
         }
         state = TrainState(
             params=params,
-            optimiser=adam.init(params),
+            optimiser=self._optimiser.init(params),
+            learning_rate=jnp.float32(self.config.learning_rate),
             statistics=statistics,
             environments=environments,
             memory=self.actor.policy.memory(count),
@@ -232,8 +258,8 @@ class PPO:
         memory = state.memory
         state, rollout = self._collect(env, anchor_params, state)
         critic, statistics = state.params["critic"], state.statistics
-        values = _values(critic, statistics, rollout.obs, rollout.privileged)
-        following = _values(critic, statistics, rollout.final_obs, rollout.final_privileged)
+        values = self.values(critic, statistics, rollout.obs, rollout.privileged)
+        following = self.values(critic, statistics, rollout.final_obs, rollout.final_privileged)
         config = self.config
         advantage = gae(
             rollout.reward,
@@ -248,19 +274,22 @@ class PPO:
         params, optimiser, key, learning = self._learn(state, batch)
         report = {
             **{f"train/{name}": x for name, x in learning.items()},
+            "train/learning_rate": state.learning_rate,
             "train/explained_variance": _explained(batch.target, values),
             "train/std": jnp.exp(actors.log_std(params["actor"])).mean(),
             "rollout/reward": rollout.reward.mean(),
             "rollout/failures_per_step": rollout.terminated.mean(),
             **{f"rollout/{name}": x.mean() for name, x in rollout.metrics.items()},
         }
+        updates = state.updates + 1
         state = dataclasses.replace(
             state,
             params=params,
             optimiser=optimiser,
+            learning_rate=self._next_rate(state.learning_rate, updates, learning["approximate_kl"]),
             statistics=_counted(statistics, rollout),
             key=key,
-            updates=state.updates + 1,
+            updates=updates,
         )
         return state, report
 
@@ -309,24 +338,31 @@ class PPO:
             state, environments=environments, memory=memory, first=first, key=key
         ), rollout
 
+    def _next_rate(self, rate: jax.Array, updates: jax.Array, kl: jax.Array) -> jax.Array:
+        """The learning rate after so many updates, the last of which had this divergence."""
+        target = self.config.target_kl
+        if target is None:
+            return self._rate(updates).astype(jnp.float32)
+        # not a number compares as false: a policy that has come to that is no reason to hurry
+        slower, faster = ~(kl <= 2.0 * target), kl < 0.5 * target
+        factor = jnp.where(slower, 1.0 / RATE_FACTOR, jnp.where(faster, RATE_FACTOR, 1.0))
+        return jnp.clip(rate * factor, *self.config.learning_rate_bounds)
+
     def _learn(
         self, state: TrainState, batch: Batch
-    ) -> tuple[Params, AdamState, jax.Array, dict[str, jax.Array]]:
+    ) -> tuple[Params, optax.OptState, jax.Array, dict[str, jax.Array]]:
         """All steps of Adam on a batch; returns what was learned and the means of the losses."""
         config = self.config
-        progress = state.updates / self.total_updates
-        rate = _linear(progress, config.learning_rate, config.final_learning_rate)
         gradient = jax.grad(functools.partial(self.loss, statistics=state.statistics), has_aux=True)
 
-        def learn(carry: tuple[Params, AdamState], chosen: jax.Array) -> tuple[Any, Any]:
+        def learn(carry: tuple[Params, optax.OptState], chosen: jax.Array) -> tuple[Any, Any]:
             params, optimiser = carry
             steps = jax.tree.map(lambda x: x[:, chosen], batch._replace(memory=()))
             memory = jax.tree.map(lambda x: x[chosen], batch.memory)
-            slope, losses = gradient(params, steps._replace(memory=memory), progress=progress)
-            params, optimiser, norm = adam.step(
-                params, slope, optimiser, rate, config.gradient_norm
-            )
-            return (params, optimiser), {**losses, "gradient_norm": norm}
+            slope, losses = gradient(params, steps._replace(memory=memory), updates=state.updates)
+            change, optimiser = self._optimiser.update(slope, optimiser)
+            params = optax.apply_updates(params, optax.tree.scale(-state.learning_rate, change))
+            return (params, optimiser), {**losses, "gradient_norm": optax.tree.norm(slope)}
 
         key, own = jax.random.split(state.key)
         orders = jax.vmap(lambda k: jax.random.permutation(k, config.environments))(
@@ -340,10 +376,10 @@ class PPO:
         # before the first step of Adam the ratios are 1: a check that costs nothing
         report["first_ratio_error"] = losses["ratio_error"][0]
         del report["ratio_error"]
-        return params, optimiser, key, {**report, "learning_rate": rate}
+        return params, optimiser, key, report
 
     def loss(
-        self, params: Params, batch: Batch, statistics: Normaliser, progress: jax.Array
+        self, params: Params, batch: Batch, statistics: Normaliser, updates: jax.Array
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
         """What is minimised, and its parts.
 
@@ -351,7 +387,7 @@ class PPO:
             params: `{"actor", "critic"}`.
             batch: The minibatch.
             statistics: Of the observations when the actor acted.
-            progress: Part of the training that is done, in [0, 1].
+            updates: Number of updates done.
         """
         config, steps = self.config, batch.steps
         output = self.actor.unroll(
@@ -369,17 +405,11 @@ class PPO:
         advantage = (batch.advantage - batch.advantage.mean()) / (batch.advantage.std() + 1e-8)
         clipped = jnp.clip(ratio, 1 - config.clip, 1 + config.clip)
         policy = -jnp.minimum(ratio * advantage, clipped * advantage).mean()
-        values = _values(params["critic"], statistics, steps.obs, steps.privileged)
+        values = self.values(params["critic"], statistics, steps.obs, steps.privileged)
         value = 0.5 * jnp.mean((values - batch.target) ** 2)
         kl = output.kl.mean()
         entropy = actors.entropy(log_std)
-        ramp = jnp.minimum(progress / max(config.latent_kl_ramp, 1e-9), 1.0)
-        total = (
-            policy
-            + value
-            + config.latent_kl * ramp * kl
-            - _linear(progress, config.entropy, config.final_entropy) * entropy
-        )
+        total = policy + value + self._latent_kl(updates) * kl - self._entropy(updates) * entropy
         return total, {
             "policy_loss": policy,
             "value_loss": value,
@@ -389,6 +419,14 @@ class PPO:
             "clipped": jnp.mean(jnp.abs(ratio - 1) > config.clip),
             "ratio_error": jnp.max(jnp.abs(ratio - 1)),
         }
+
+    def values(
+        self, critic: Params, statistics: Normaliser, obs: Inputs, privileged: jax.Array
+    ) -> jax.Array:
+        """What the critic expects of observations (..., width), (...)."""
+        seen = normaliser.normalise(statistics, {**obs, "privileged": privileged})
+        together = jnp.concatenate([seen[name] for name in sorted(seen)], axis=-1)
+        return networks.run(self._critic, critic, together)[..., 0]
 
 
 def gae(
@@ -421,13 +459,6 @@ def gae(
     return jax.lax.scan(step, jnp.zeros_like(delta[0]), (delta, done), reverse=True)[1]
 
 
-def _values(
-    critic: Params, statistics: Normaliser, obs: Inputs, privileged: jax.Array
-) -> jax.Array:
-    seen = normaliser.normalise(statistics, {**obs, "privileged": privileged})
-    return networks.mlp(critic, jnp.concatenate([seen[k] for k in sorted(seen)], axis=-1))[..., 0]
-
-
 def _counted(statistics: Normaliser, rollout: Rollout) -> Normaliser:
     return normaliser.update(statistics, {**rollout.obs, "privileged": rollout.privileged})
 
@@ -435,7 +466,3 @@ def _counted(statistics: Normaliser, rollout: Rollout) -> Normaliser:
 def _explained(target: jax.Array, value: jax.Array) -> jax.Array:
     """Part of the variance of the returns that the critic foresees."""
     return 1.0 - jnp.var(target - value) / jnp.maximum(jnp.var(target), 1e-12)
-
-
-def _linear(progress: jax.Array, start: float, end: float) -> jax.Array:
-    return start + (end - start) * jnp.clip(progress, 0.0, 1.0)

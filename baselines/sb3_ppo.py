@@ -33,7 +33,7 @@ class Settings:
 
     n_steps: int = 16
     """Control steps of each environment per update."""
-    batch_size: int = 512
+    batch_size: int = 256
     """Steps in a minibatch."""
     n_epochs: int = 4
     gamma: float = 0.95
@@ -69,7 +69,7 @@ class Arguments:
     torch_threads: int = 1
     """Threads of PyTorch. More of them wait for each other most of the time: on two busy cores,
     an update with two took twenty times as long as with one."""
-    environments: int = 256
+    environments: int = 128
     """Environments that run side by side."""
     hidden: tuple[int, ...] = (256, 256)
     """Widths of the hidden layers of policy and critic, which share none."""
@@ -257,10 +257,8 @@ def train(arguments: Arguments, console: Console) -> tuple[PPO, VecNormalize]:
     body = body_of(arguments.env)
     directory = arguments.out or pathlib.Path("runs") / f"{body}-sb3-seed{arguments.seed}"
     torch.set_num_threads(arguments.torch_threads)
-    settings = {"algorithm": "sb3_ppo", **dataclasses.asdict(arguments)}
-    record = Record(
-        directory, arguments.env, arguments.eval_clips, arguments.threads, settings, console
-    )
+    settings = {"algorithm": "sb3_ppo", "backend": "native", **dataclasses.asdict(arguments)}
+    record = Record(directory, settings, console)
     env = make_env(arguments)
     model = make_model(arguments, env)
     # nothing goes to Stable-Baselines3's own log

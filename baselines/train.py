@@ -184,6 +184,7 @@ class Run:
             "env": self.arguments.env,
             "algorithm": self.arguments.algorithm,
             "clips": self.arguments.clips,
+            "backend": self.arguments.backend,
             "steps": self._steps(updates),
             "wall_time_s": self._elapsed(),
             "seed": self.arguments.seed,

@@ -40,18 +40,16 @@ def score(
     from mimic_envs import scoring
     from mimic_envs.scoring import frozen, recording
 
-    if controller is not None and policy is not None:
-        raise ValueError("--controller and --policy exclude each other")
     rules = frozen.get(protocol)
     env, source = scored_env(env_id, clips)
     for sets in rules.test.values():
         if env.body.name in sets and sets[env.body.name].name == clips:
             frozen.check_clips(sets[env.body.name], source)
-    name, actors = _actors(env, controller or "pd", policy, seeds)
+    name, chosen = actors(env, controller, policy, seeds)
     label = pathlib.PurePath(clips).stem
     path = out or pathlib.Path("results") / f"{env.body.name}-{name}-{label}.json"
     with progress(f"scoring {name} on {len(source)} clips") as report:
-        results = scoring.score(env, actors, source, clips, progress=report)
+        results = scoring.score(env, chosen, source, clips, progress=report)
     results.save(path)
     arrays, rollouts = path.with_suffix(".npz"), path.with_name(f"{path.stem}-rollouts.npz")
     recording.save_scores(arrays, results)
@@ -76,17 +74,24 @@ def score(
         say("plot", picture)
 
 
-def _actors(
-    env: Any, controller: str, policy: pathlib.Path | None, seeds: int | None
+def actors(
+    env: Any, controller: str | None, policy: pathlib.Path | None, seeds: int | None = None
 ) -> tuple[str, list[Any]]:
-    """What is scored, and what makes each run."""
+    """The name of what a command line asks for, and what makes each run.
+
+    Raises:
+        ValueError: Both a controller and a policy are given, or more seeds than there are.
+    """
     from mimic_envs import controllers
     from mimic_envs.scoring import policies
 
+    if controller is not None and policy is not None:
+        raise ValueError("--controller and --policy exclude each other")
     if seeds is not None and seeds < 1:
         raise ValueError(f"--seeds must be at least 1, got {seeds}")
     if policy is None:
-        return controller, [controllers.make(controller, env)] * (seeds or 1)
+        name = controller or "pd"
+        return name, [controllers.make(name, env)] * (seeds or 1)
     folders = policies.folders(policy)
     if seeds is not None and seeds > len(folders):
         raise ValueError(f"--seeds {seeds}, but {policy} has policies of {len(folders)}")

@@ -1,8 +1,9 @@
 """The architecture `onnx`: one graph, `model.onnx`, run by onnxruntime on the CPU.
 
-Inputs `proprioception` (N, P) and `reference` (N, R), output `action` (N, nu), float32, with
-the normaliser inside. A recurrent one has the option `memory`, its width M, an input `memory`
-(N, M), zero at first, and an output `next_memory` (N, M).
+Inputs `proprioception` (N, P) and `reference` (N, R), with an anchor also `anchor` (N, nu),
+output `action` (N, nu), float32, with the normaliser inside. A recurrent one has the option
+`memory`, its width M, an input `memory` (N, M), zero at first, and an output `next_memory`
+(N, M).
 
 The file is checked before onnxruntime sees it: standard operators from a list, no loops or
 branches (so that a step's cost is bounded), no functions, no data outside the file.
@@ -66,7 +67,7 @@ def onnx(declared: Declared) -> Policy:
     if problems:
         raise ValueError(f"{path.name}: " + "; ".join(problems))
     session = _session(data)
-    runner = _Runner(session, declared.actions, memory)
+    runner = _Runner(session, declared.actions, memory, tuple(declared.widths))
     inputs = {**declared.widths, **({"memory": memory} if memory else {})}
     _check_ends(session, inputs, ["action", "next_memory"] if memory else ["action"])
     start = jnp.zeros(memory, jnp.float32)
@@ -105,10 +106,18 @@ class _Runner:
         session: Of onnxruntime.
         actions: Numbers in an action.
         memory: Numbers that are remembered.
+        groups: Of the observation.
     """
 
-    def __init__(self, session: Any, actions: int, memory: int) -> None:
+    def __init__(
+        self,
+        session: Any,
+        actions: int,
+        memory: int,
+        groups: tuple[str, ...] = ("proprioception", "reference"),
+    ) -> None:
         self._session = session
+        self._groups = groups
         self._actions, self._memory = actions, memory
         self._stalled = False
 
@@ -117,17 +126,17 @@ class _Runner:
         shapes = jax.ShapeDtypeStruct((self._actions + self._memory,), jnp.float32)
         remembered = memory if self._memory else jnp.zeros(0, jnp.float32)
         call = buffer_callback(self._call, shapes, vmap_method="broadcast_all")
-        both = call(obs["proprioception"], obs["reference"], remembered)
+        both = call(*(obs[group] for group in self._groups), remembered)
         return both[: self._actions], both[self._actions :] if self._memory else memory
 
     def _call(self, _: Any, result: Any, *given: Any) -> None:
         out = np.asarray(result)
         arrays = [np.asarray(x) for x in given]
-        rows = [x.reshape(-1, x.shape[-1]) for x in arrays[:2]]
+        rows = [x.reshape(-1, x.shape[-1]) for x in arrays[:-1]]
         count = len(rows[0])
-        feeds = {"proprioception": rows[0], "reference": rows[1]}
+        feeds = dict(zip(self._groups, rows, strict=True))
         if self._memory:
-            feeds["memory"] = arrays[2].reshape(count, -1)
+            feeds["memory"] = arrays[-1].reshape(count, -1)
         out[...] = self._answer(feeds, count).reshape(out.shape)
 
     def _answer(self, feeds: dict[str, np.ndarray], count: int) -> np.ndarray:

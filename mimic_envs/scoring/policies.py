@@ -3,6 +3,11 @@
 A policy folder has `policy.json`, which declares an architecture, and either
 `weights.safetensors` or `model.onnx`. No code is read from it. To add an architecture, write
 a function from `Declared` to a `Policy` and add a line to `ARCHITECTURES`.
+
+Every architecture has the option `anchor`, the name of a controller of this package. Then the
+observation has one more group, `anchor`, which is that controller's action, and the action is
+what the network says plus the anchor's, times the matrix `anchor/weight` (nu, nu) if there is
+such a tensor.
 """
 
 from __future__ import annotations
@@ -16,14 +21,23 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
-from mimic_envs.env import FunctionalEnv
+from mimic_envs import controllers
+from mimic_envs.controllers import Controller
+from mimic_envs.env import FunctionalEnv, State
+from mimic_envs.files import atomically
 from mimic_envs.messages import unknown
 from mimic_envs.scoring import safetensors, untrusted
 
 FORMAT = "mimic_envs.policy"
 FORMAT_VERSION = 1
+ANCHORS = ("pd",)
+"""Controllers that a policy may be anchored to: deterministic, and of negligible cost."""
+ANCHOR = "anchor"
+"""The option, and the group of the observation."""
+_ANCHOR_WEIGHT = "anchor/weight"
 MEMORY_LIMIT = 1_000_000
 """Most numbers that a policy may remember between two steps of one environment."""
 
@@ -33,7 +47,7 @@ Observation = Mapping[str, jax.Array]
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Policy:
-    """A deterministic policy.
+    """A deterministic policy, which is a `RememberingController`.
 
     Attributes:
         name: What it is called in results.
@@ -48,6 +62,44 @@ class Policy:
     apply: Callable[[Any, Observation, Any], tuple[jax.Array, Any]]
     memory: Any = ()
 
+    def act(self, params: Any, state: State, key: jax.Array) -> jax.Array:
+        """See `Controller.act`; as if every step were the first."""
+        return self.apply(params, state.obs, self.memory)[0]
+
+    def act_remembering(
+        self, params: Any, state: State, memory: Any, key: jax.Array
+    ) -> tuple[jax.Array, Any]:
+        """See `RememberingController.act_remembering`."""
+        return self.apply(params, state.obs, memory)
+
+
+class AnchoredPolicy:
+    """A policy that adds to what a controller does, see the module.
+
+    Args:
+        policy: What is added, of observations with the group `anchor`.
+        anchor: The controller.
+        weight: What its action is multiplied by from the right, (nu, nu); None for 1.
+    """
+
+    def __init__(self, policy: Policy, anchor: Controller, weight: jax.Array | None) -> None:
+        self.name, self.memory = policy.name, policy.memory
+        self.params = (policy.params, anchor.params, weight)
+        self._policy, self._anchor = policy, anchor
+
+    def act(self, params: Any, state: State, key: jax.Array) -> jax.Array:
+        """See `Controller.act`; as if every step were the first."""
+        return self.act_remembering(params, state, self.memory, key)[0]
+
+    def act_remembering(
+        self, params: Any, state: State, memory: Any, key: jax.Array
+    ) -> tuple[jax.Array, Any]:
+        """See `RememberingController.act_remembering`."""
+        params, anchor_params, weight = params
+        base = self._anchor.act(anchor_params, state, key)
+        added, memory = self._policy.apply(params, {**state.obs, ANCHOR: base}, memory)
+        return added + (base if weight is None else base @ weight), memory
+
 
 @dataclasses.dataclass(frozen=True)
 class Declared:
@@ -56,8 +108,8 @@ class Declared:
     Attributes:
         folder: The policy's folder.
         name: For results.
-        options: Its options, JSON.
-        widths: Numbers in each group of the observation, in their order.
+        options: Its options, JSON, without the anchor.
+        widths: Numbers in each group of the observation, in their order; the anchor's last.
         actions: Numbers in an action.
     """
 
@@ -67,12 +119,45 @@ class Declared:
     widths: dict[str, int]
     actions: int
 
+    def together(self, obs: Observation) -> jax.Array:
+        """The groups of an observation side by side."""
+        return jnp.concatenate([obs[group] for group in self.widths])
+
+    def apart(self, flat: jax.Array) -> dict[str, jax.Array]:
+        """The inverse of `together`."""
+        ends = np.cumsum(list(self.widths.values()))
+        return dict(zip(self.widths, jnp.split(flat, ends[:-1]), strict=True))
+
     def tensors(self) -> dict[str, np.ndarray]:
-        """The weights, all finite.
+        """The weights but for the anchor's, all finite.
 
         Raises:
             ValueError: They cannot be read, or are not numbers.
         """
+        tensors = self._all_tensors()
+        if ANCHOR in self.widths:
+            tensors.pop(_ANCHOR_WEIGHT, None)
+        return tensors
+
+    def anchor_weight(self) -> jax.Array | None:
+        """What the anchor's action is multiplied by, if anything.
+
+        Raises:
+            ValueError: It has another shape than (nu, nu).
+        """
+        if not (self.folder / "weights.safetensors").is_file():
+            return None
+        weight, expected = self._all_tensors().get(_ANCHOR_WEIGHT), (self.actions, self.actions)
+        if weight is None:
+            return None
+        if weight.shape != expected:
+            raise ValueError(
+                f"weights.safetensors: {_ANCHOR_WEIGHT} has shape {weight.shape}, "
+                f"expected {expected}"
+            )
+        return jnp.asarray(weight, jnp.float32)
+
+    def _all_tensors(self) -> dict[str, np.ndarray]:
         path = self.folder / "weights.safetensors"
         if not path.is_file():
             raise ValueError(f"{self.folder}: weights.safetensors is missing")
@@ -85,12 +170,16 @@ class Declared:
 
 ARCHITECTURES: dict[str, tuple[str, str]] = {
     "mlp": ("mimic_envs.scoring.mlp", "mlp"),
+    "intention": ("mimic_envs.scoring.intention", "intention"),
+    "recurrent": ("mimic_envs.scoring.intention", "recurrent"),
     "onnx": ("mimic_envs.scoring.onnx_policy", "onnx"),
 }
 """Module and function of each architecture."""
 
 
-def load(folder: str | os.PathLike[str], env: FunctionalEnv, name: str = "policy") -> Policy:
+def load(
+    folder: str | os.PathLike[str], env: FunctionalEnv, name: str = "policy"
+) -> Policy | AnchoredPolicy:
     """The policy in a folder, for an environment.
 
     Raises:
@@ -106,8 +195,14 @@ def load(folder: str | os.PathLike[str], env: FunctionalEnv, name: str = "policy
     if problems:
         raise ValueError(f"{path}: " + "; ".join(problems))
     module, function = ARCHITECTURES[record["architecture"]]
-    declared = Declared(folder, name, record["options"], widths(env), env.action_size)
-    return getattr(importlib.import_module(module), function)(declared)
+    build: Callable[[Declared], Policy] = getattr(importlib.import_module(module), function)
+    options, groups = dict(record["options"]), widths(env)
+    anchor = options.pop(ANCHOR, None)
+    if anchor is None:
+        return build(Declared(folder, name, options, groups, env.action_size))
+    groups[ANCHOR] = env.action_size
+    declared = Declared(folder, name, options, groups, env.action_size)
+    return AnchoredPolicy(build(declared), controllers.make(anchor, env), declared.anchor_weight())
 
 
 def folders(folder: str | os.PathLike[str]) -> list[pathlib.Path]:
@@ -157,6 +252,8 @@ def check(record: Any, env: FunctionalEnv) -> list[str]:
         problems.append(unknown("architecture", record["architecture"], ARCHITECTURES))
     if not isinstance(record["options"], dict):
         problems.append("options must be an object")
+    elif record["options"].get(ANCHOR, ANCHORS[0]) not in ANCHORS:
+        problems.append(unknown(ANCHOR, record["options"][ANCHOR], ANCHORS))
     expected = layout(env)
     if record["observation"] != expected:
         given = record["observation"] if isinstance(record["observation"], dict) else {}
@@ -184,7 +281,7 @@ def declare(
         folder: Made if it is not there.
         env: The environment that the policy was trained in.
         architecture: A name in `ARCHITECTURES`.
-        options: Of the architecture.
+        options: Of the architecture, and the `anchor`.
         tensors: Its weights; not for `onnx`, whose graph you put beside `policy.json`.
     """
     if architecture not in ARCHITECTURES:
@@ -200,7 +297,9 @@ def declare(
         "observation": layout(env),
         "actions": env.action_size,
     }
-    (folder / "policy.json").write_text(json.dumps(record, indent=1) + "\n")
     if tensors is not None:
-        safetensors.write(folder / "weights.safetensors", tensors)
+        with atomically(folder / "weights.safetensors") as partial:
+            safetensors.write(partial, tensors)
+    with atomically(folder / "policy.json") as partial:
+        partial.write_text(json.dumps(record, indent=1) + "\n")
     return folder

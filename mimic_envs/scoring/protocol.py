@@ -153,7 +153,7 @@ def _begin(env: FunctionalEnv, keys: jax.Array) -> State:
 
 def _memory(controller: Actor, count: int) -> Any:
     """What a policy remembers before the first step, for each environment."""
-    if not isinstance(controller, Policy | RememberingController):
+    if not isinstance(controller, RememberingController):
         return ()
     return jax.tree.map(
         lambda x: jnp.broadcast_to(jnp.asarray(x), (count, *np.shape(x))), controller.memory
@@ -162,8 +162,6 @@ def _memory(controller: Actor, count: int) -> Any:
 
 def _actor(controller: Actor) -> tuple[Any, bool]:
     """What acts, and whether it takes and returns a memory."""
-    if isinstance(controller, Policy):
-        return controller, True
     if isinstance(controller, RememberingController):
         return controller.act_remembering, True
     return controller.act, False
@@ -173,8 +171,6 @@ def _act(
     actor: Any, remembers: bool, params: Any, state: State, memory: Any, key: jax.Array
 ) -> tuple[jax.Array, Any]:
     """Action and memory of one environment."""
-    if isinstance(actor, Policy):
-        return actor.apply(params, state.obs, memory)
     if remembers:
         return actor(params, state, memory, key)
     return actor(params, state, key), memory

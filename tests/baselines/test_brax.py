@@ -163,8 +163,7 @@ def test_the_exported_policy_acts_as_brax_s(run: tuple[pathlib.Path, Any, Any]) 
     state = jax.jit(jax.vmap(env.step))(state, actions)
     act = make_policy(params, deterministic=True)
     expected, _ = act(flatten(state.obs), jax.random.PRNGKey(0))
-    apply = jax.vmap(policy.apply, (None, 0, None))
-    found, _ = apply(policy.params, state.obs, policy.memory)
+    found = jax.vmap(policy.act, (None, 0, None))(policy.params, state, jax.random.PRNGKey(0))
     np.testing.assert_allclose(found, expected, atol=1e-5)
     assert expected.std() > 1e-2
 

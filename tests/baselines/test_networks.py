@@ -106,13 +106,13 @@ def test_gradient_of_the_divergence_against_differences() -> None:
     params, (inputs, first, noise) = lively(policy), stretch(policy, (0, 3))
 
     def divergence(bias: jax.Array) -> jax.Array:
-        last = {**params["encoder"][-1], "bias": bias}
-        changed = {**params, "encoder": [*params["encoder"][:-1], last]}
+        last = {**params["encoder"]["layer_1"], "bias": bias}
+        changed = {**params, "encoder": {**params["encoder"], "layer_1": last}}
         return policy.unroll(changed, policy.memory(COUNT), inputs, first, noise).kl.sum()
 
     with jax.enable_x64(True):
         params, inputs, noise = jax.tree.map(jnp.float64, (params, inputs, noise))
-        bias = params["encoder"][-1]["bias"]
+        bias = params["encoder"]["layer_1"]["bias"]
         step = 1e-5 * jnp.eye(len(bias))
         up, down = jax.vmap(divergence)(bias + step), jax.vmap(divergence)(bias - step)
         slope = jax.grad(divergence)(bias)

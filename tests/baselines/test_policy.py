@@ -1,22 +1,26 @@
-"""Policies as files and as controllers; files of arrays."""
+"""Policies as files and as controllers; checkpoints."""
 
 from __future__ import annotations
 
+import itertools
 import json
 import pathlib
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import safetensors.numpy
 
 import mimic_envs
-from baselines import networks, normaliser, policy, tensors
+from baselines import checkpoints, networks, normaliser, policy
 from baselines.policy import PolicyController, Spec
+from leaderboard.judge import judge
 from mimic_envs import clips as clips_
 from mimic_envs import controllers, scoring
-from mimic_envs.controllers import RememberingController
 from mimic_envs.env import FunctionalEnv
+from mimic_envs.scoring import policies, submissions
 
 CLIPS = "builtin/tiny"
 
@@ -26,12 +30,15 @@ def arm() -> FunctionalEnv:
     return mimic_envs.make("mouse_arm", clips=CLIPS)
 
 
-def controller(env: FunctionalEnv, spec: Spec, shift: float = 0.0) -> PolicyController:
+def controller(env: FunctionalEnv, spec: Spec, lively: float = 0.0) -> PolicyController:
+    """A policy that has seen something; no layer's output is nearly zero if it is lively."""
     actor, anchor_params = policy.build(spec, env)
-    params = jax.tree.map(lambda x: x + shift, actor.init(jax.random.PRNGKey(0)))
-    statistics = normaliser.init(
-        {name: x.shape[-1] for name, x in env.reset(jax.random.PRNGKey(0)).obs.items()}
-    )
+    params = actor.init(jax.random.PRNGKey(0))
+    keys = iter(jax.random.split(jax.random.PRNGKey(1), 99))
+    params = jax.tree.map(lambda x: x + lively * jax.random.normal(next(keys), x.shape), params)
+    seen = jax.jit(jax.vmap(env.reset))(jax.random.split(jax.random.PRNGKey(2), 50)).obs
+    statistics = normaliser.init({name: x.shape[-1] for name, x in seen.items()})
+    statistics = normaliser.update(statistics, seen)
     return PolicyController("trained", actor, anchor_params, params, statistics)
 
 
@@ -51,21 +58,109 @@ def test_an_anchored_policy_starts_as_its_anchor(arm: FunctionalEnv, anchor: str
     np.testing.assert_allclose(a, b, atol=0.05)
 
 
-def test_a_policy_comes_back_from_its_folder(arm: FunctionalEnv, tmp_path: pathlib.Path) -> None:
-    spec = Spec("recurrent", hidden=(8, 8), latent_size=3, anchor="learnable")
-    before = controller(arm, spec, 0.05)
+NETWORKS = list(itertools.product(networks.NAMES, ["off", "fixed", "learnable"]))
+
+
+@pytest.mark.parametrize(("network", "anchor"), NETWORKS)
+def test_what_is_scored_is_what_was_trained(
+    arm: FunctionalEnv, tmp_path: pathlib.Path, network: str, anchor: str
+) -> None:
+    """The same actions from the folder, read without flax, as from the training code."""
+    spec = Spec(network, hidden=(8, 8), latent_size=3, anchor=anchor)
+    before = controller(arm, spec, 0.15)
     params, statistics, _ = before.params
     policy.save(tmp_path / "arm", spec, arm, params, statistics, {"steps": 7})
-    after = policy.load(tmp_path / "arm", arm)
-    assert isinstance(after, RememberingController)
-    a, b = score(arm, before), score(arm, after)
-    np.testing.assert_array_equal(a.metrics["score"], b.metrics["score"])
-    assert b.controller == "arm"
-    record = json.loads((tmp_path / "arm" / "policy.json").read_text())
-    assert record["training"]["steps"] == 7
-    assert not list((tmp_path / "arm").glob("*partial*"))
-    with pytest.raises(ValueError, match="its reference_offsets is"):
-        policy.load(tmp_path / "arm", mimic_envs.make("mouse_arm", clips=CLIPS, reference_stride=7))
+    after = policies.load(tmp_path / "arm", arm, "arm")
+    # for the time in which differences of the last bit cannot grow
+    for a, b in zip(scoring.rollout(arm, before), scoring.rollout(arm, after), strict=True):
+        assert np.abs(a.actions[:30]).max() > 0.3
+        assert (np.std(a.actions[:30], axis=0) > 0.01).mean() > 0.5
+        np.testing.assert_allclose(a.actions[:30], b.actions[:30], atol=2e-4)
+    assert_same_in_one_step(arm, before, after)
+
+
+def assert_same_in_one_step(arm: FunctionalEnv, before: Any, after: Any) -> None:
+    key = jax.random.PRNGKey(0)
+    states = jax.jit(jax.vmap(arm.reset))(jax.random.split(jax.random.PRNGKey(3), 20))
+    a = jax.vmap(before.act, (None, 0, None))(before.params, states, key)
+    b = jax.vmap(after.act, (None, 0, None))(after.params, states, key)
+    inside = np.abs(a) < 1
+    assert inside.mean() > 0.2
+    np.testing.assert_allclose(a, np.clip(b, -1, 1), atol=1e-5)
+
+
+def test_a_folder_says_what_it_is(arm: FunctionalEnv, tmp_path: pathlib.Path) -> None:
+    spec = Spec("recurrent", hidden=(8, 8), latent_size=3, anchor="learnable")
+    params, statistics, _ = controller(arm, spec).params
+    policy.save(tmp_path, spec, arm, params, statistics, {"steps": 7})
+    record = json.loads((tmp_path / "policy.json").read_text())
+    assert record["architecture"] == "recurrent"
+    assert record["options"]["anchor"] == "pd"
+    training = json.loads((tmp_path / "training.json").read_text())
+    assert training["steps"] == 7
+    assert training["clips_sha256"] == arm.clips.content_hash
+    names = {"policy.json", "training.json", "weights.safetensors"}
+    assert {path.name for path in tmp_path.iterdir()} == names
+    # the package of that name reads the file, too
+    tensors = safetensors.numpy.load_file(tmp_path / "weights.safetensors")
+    np.testing.assert_array_equal(tensors["anchor/weight"], np.eye(9))
+    np.testing.assert_array_equal(
+        tensors["decoder/layer_1/weight"], params["network"]["decoder"]["layer_1"]["kernel"]
+    )
+
+
+def test_the_leaderboard_takes_it(arm: FunctionalEnv, tmp_path: pathlib.Path) -> None:
+    """A run's folder is handed in as it is, and runs again with the same scores."""
+    spec = Spec("recurrent", hidden=(8, 8), latent_size=3, anchor="learnable")
+    params, statistics, _ = controller(arm, spec).params
+    said = {"steps": 7000, "wall_time_s": 7200.0, "backend": "native"}
+    policy.save(tmp_path / "run", spec, arm, params, statistics, said)
+    submission = submissions.new(
+        tmp_path / "submissions",
+        "mouse_arm",
+        "Small",
+        ["A. Author"],
+        policy=tmp_path / "run",
+        trained_on=["builtin/train"],
+        track="practice",
+        agree=True,
+        summary="For a test.",
+    )
+    record = submission.record
+    assert record["training"]["environment_steps"] == 7000
+    assert record["training"]["wall_clock_h"] == 2.0
+    assert "policy/training.json" in record["files"]
+    record["training"] |= {"hardware": "a laptop", "code": "none"}
+    (submission.folder / "submission.json").write_text(json.dumps(record))
+    report = judge(submission.folder)
+    assert (report.tier, report.problems) == ("T2", [])
+
+
+def test_a_strange_anchor_is_refused(arm: FunctionalEnv, tmp_path: pathlib.Path) -> None:
+    spec = Spec(hidden=(8,), anchor="learnable")
+    params, statistics, _ = controller(arm, spec).params
+    policy.save(tmp_path, spec, arm, params, statistics, {})
+    path = tmp_path / "policy.json"
+    record = json.loads(path.read_text())
+    for anchor, message in (
+        ("dp", "unknown anchor 'dp'; did you mean 'pd'"),
+        (None, "unknown anchor None"),
+        (["pd"], "unknown anchor"),
+    ):
+        options = {**record["options"], "anchor": anchor}
+        path.write_text(json.dumps({**record, "options": options}))
+        with pytest.raises(ValueError, match=message):
+            policies.load(tmp_path, arm)
+    options = {k: v for k, v in record["options"].items() if k != "anchor"}
+    path.write_text(json.dumps({**record, "options": options}))
+    with pytest.raises(ValueError, match="anchor/weight is not part of this architecture"):
+        policies.load(tmp_path, arm)
+    path.write_text(json.dumps(record))
+    tensors = safetensors.numpy.load_file(tmp_path / "weights.safetensors")
+    tensors["anchor/weight"] = np.eye(3, dtype=np.float32)
+    safetensors.numpy.save_file(tensors, tmp_path / "weights.safetensors")
+    with pytest.raises(ValueError, match=r"anchor/weight has shape \(3, 3\), expected \(9, 9\)"):
+        policies.load(tmp_path, arm)
 
 
 def test_scoring_keeps_the_memory(arm: FunctionalEnv) -> None:
@@ -84,29 +179,29 @@ def test_scoring_keeps_the_memory(arm: FunctionalEnv) -> None:
 
 
 def test_arrays_come_back_bit_for_bit(tmp_path: pathlib.Path) -> None:
+    """Of the kinds that a training state has, those without entries included."""
     tree = {
-        "a": [np.float32([[1.5, np.pi]]), np.zeros((0, 3), np.float32)],
-        "b": {"c": np.array(True), "d": np.uint32([1, 2**32 - 1]), "e": np.int32(-5)},
+        "a": [jnp.float32([[1.5, jnp.pi], [-0.0, jnp.inf]]), jnp.zeros((0, 3))],
+        "b": {"c": jnp.array(True), "d": jnp.uint32([1, 2**32 - 1]), "e": jnp.int32(-5)},
     }
-    tensors.save(tmp_path / "x.safetensors", tree)
-    back = tensors.load(tmp_path / "x.safetensors", tree)
-    jax.tree.map(np.testing.assert_array_equal, tree, back)
-    assert jax.tree.map(np.shape, tree) == jax.tree.map(np.shape, back)
-    header = (tmp_path / "x.safetensors").read_bytes()
-    assert b'"a/0": {"dtype": "F32", "shape": [1, 2], "data_offsets": [0, 8]}' in header
-    assert int.from_bytes(header[:8], "little") % 8 == 0
-
-
-def test_damaged_files_are_named(tmp_path: pathlib.Path) -> None:
-    path, tree = tmp_path / "x.safetensors", {"a": jnp.ones(4)}
-    tensors.save(path, tree)
-    with pytest.raises(ValueError, match="a has type float32 and shape"):
-        tensors.load(path, {"a": jnp.ones(5)})
-    with pytest.raises(ValueError, match="b do not match"):
-        tensors.load(path, {"a": jnp.ones(4), "b": jnp.ones(1)})
-    path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(ValueError, match="it ends within a"):
-        tensors.load(path, tree)
+    assert checkpoints.newest(tmp_path / "x") is None
+    for number in (1, 2, 5):
+        checkpoints.save(tmp_path / "x", number, tree, {"time": 0.1 + number}, keep=2)
+    like = jax.eval_shape(lambda: tree)
+    back, meta = checkpoints.load(tmp_path / "x", like)
+    assert meta == {"time": 5.1}
+    same = jax.tree.map(
+        lambda x, y: (x.dtype, x.shape, x.tobytes()) == (y.dtype, y.shape, np.asarray(y).tobytes()),
+        jax.tree.map(np.asarray, tree),
+        back,
+    )
+    assert all(jax.tree.leaves(same))
+    assert sorted(path.name for path in (tmp_path / "x").iterdir()) == ["2", "5"]
+    with pytest.raises(ValueError, match=r"do not match:\s+f:"):
+        checkpoints.load(tmp_path / "x", {**like, "f": jnp.zeros(1)})
+    like["b"]["e"] = jnp.zeros(3, jnp.int32)
+    with pytest.raises(ValueError, match=r"shape: \(3,\) is not compatible"):
+        checkpoints.load(tmp_path / "x", like)
 
 
 def test_every_network_has_its_noise() -> None:

@@ -7,9 +7,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
-from baselines import adam, networks, normaliser, ppo
+from baselines import normaliser, ppo
 from tests.baselines.toys import SIZES, ToyEnv, learner, random_obs, wanted
 
 
@@ -83,6 +84,7 @@ def test_a_task_with_a_known_optimum(follow: ToyEnv, network: str) -> None:
         assert all(np.isfinite(x) for x in jax.tree.leaves(report))
         rate = 5e-3 + i / updates * (2e-4 - 5e-3)
         np.testing.assert_allclose(report["train/learning_rate"], rate, rtol=1e-4)
+    assert ppo_.update._cache_size() == 1  # compiled once
     assert error(state) < 0.1
 
 
@@ -112,12 +114,10 @@ def test_truncation_goes_on_with_the_final_observation() -> None:
     for _ in range(80):
         state, _ = ppo_.update(env, (), state)
     for b, value in ((1.0, 1.0), (0.0, 0.9)):
-        obs = {**_place(jnp.float32(b)), "privileged": jnp.zeros(0)}
-        seen = normaliser.normalise(state.statistics, obs)
-        found = networks.mlp(
-            state.params["critic"], jnp.concatenate([seen[k] for k in sorted(seen)])
+        found = ppo_.values(
+            state.params["critic"], state.statistics, _place(jnp.float32(b)), jnp.zeros(0)
         )
-        assert abs(float(found[0]) - value) < 0.03
+        assert abs(float(found) - value) < 0.03
 
 
 def test_statistics_are_those_of_all_samples() -> None:
@@ -140,18 +140,34 @@ def test_constant_entries_stay_harmless() -> None:
     assert np.abs(normaliser.normalise(statistics, {"x": jnp.full(2, 5.0)})["x"]).max() == 10.0
 
 
-def test_adam_finds_a_minimum_and_clips() -> None:
-    params = {"x": jnp.array([5.0, -3.0])}
-    state = adam.init(params)
-    slope = jax.jit(jax.grad(lambda p: jnp.sum((p["x"] - jnp.array([1.0, 2.0])) ** 2)))
-    step = jax.jit(adam.step)
-    for i in range(400):
-        params, state, norm = step(params, slope(params), state, 0.1, 1.0)
-        if i == 0:
-            assert abs(float(norm) - np.hypot(8.0, 10.0)) < 1e-4
-            # the running means saw a gradient of length 1
-            assert abs(float(jnp.linalg.norm(state.mean["x"])) - 0.1) < 1e-6
-    np.testing.assert_allclose(params["x"], [1.0, 2.0], atol=1e-2)
+def test_gradients_are_clipped(follow: ToyEnv) -> None:
+    """Adam's running mean after its first step is a tenth of the clipped gradient."""
+    ppo_ = learner("mlp", epochs=1, minibatches=1, gradient_norm=1e-3)
+    state, report = ppo_.update(follow, (), ppo_.init(follow, (), jax.random.PRNGKey(0)))
+    assert report["train/gradient_norm"] > 0.01
+    mean = optax.tree.get(state.optimiser, "mu")
+    np.testing.assert_allclose(optax.tree.norm(mean), 1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("too_large", [True, False])
+def test_the_learning_rate_follows_the_divergence(follow: ToyEnv, too_large: bool) -> None:
+    """It ends where the divergence is near the target, from far above as from far below."""
+    target = 0.01
+    options = {"target_kl": target, "learning_rate": 1e-2 if too_large else 1e-5}
+    ppo_ = learner("mlp", 10, environments=128, unroll=16, **options)
+    state = ppo_.init(follow, (), jax.random.PRNGKey(0))
+    found = []
+    for _ in range(30):
+        before = float(state.learning_rate)
+        state, report = ppo_.update(follow, (), state)
+        kl = float(report["train/approximate_kl"])
+        assert float(report["train/learning_rate"]) == before
+        factor = 1 / 1.5 if kl > 2 * target else 1.5 if kl < target / 2 else 1.0
+        expected = np.clip(before * factor, *ppo_.config.learning_rate_bounds)
+        np.testing.assert_allclose(state.learning_rate, expected, rtol=1e-6)
+        found.append(kl)
+    assert (found[0] > 2 * target) if too_large else (found[0] < target / 2)
+    assert 0.4 * target < np.median(found[-10:]) < 2.5 * target
 
 
 def test_minibatches_must_divide_the_environments() -> None:

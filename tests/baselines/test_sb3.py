@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import pathlib
 from typing import Any
 
 import gymnasium
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode
@@ -15,6 +18,7 @@ from rich.console import Console
 
 import mimic_envs
 from baselines import log
+from mimic_envs.env import flatten
 from mimic_envs.scoring import policies
 
 stable_baselines3 = pytest.importorskip("stable_baselines3", reason="needs pip install -e '.[sb3]'")
@@ -133,17 +137,16 @@ def test_the_exported_policy_acts_as_the_model(run: tuple[pathlib.Path, Any, Any
     folder, model, normalised = run
     env = mimic_envs.make("mouse_arm", clips="builtin/tiny")
     policy = policies.load(folder / "policy", env)
-    raw = gymnasium.make_vec(ENV, num_envs=16, clips="builtin/tiny")
-    obs, _ = raw.reset(seed=3)
-    obs, *_ = raw.step(raw.action_space.sample())
-    obs[0] *= 100  # so that the observation's clipping shows
-    expected, _ = model.predict(normalised.normalize_obs(obs), deterministic=True)
-    width = policies.widths(env)["proprioception"]
-    for row, action in zip(obs, expected, strict=True):
-        groups = {"proprioception": row[:width], "reference": row[width:]}
-        found, _ = policy.apply(policy.params, groups, policy.memory)
-        np.testing.assert_allclose(np.clip(found, -1, 1), action, atol=1e-5)
+    state = jax.vmap(env.reset)(jax.random.split(jax.random.PRNGKey(3), 16))
+    # some so far off that the observation's clipping shows
+    factors = jnp.logspace(0, 2, 16)[:, None]
+    state = dataclasses.replace(state, obs=jax.tree.map(lambda x: factors * x, state.obs))
+    obs = normalised.normalize_obs(np.asarray(flatten(state.obs)))
+    expected, _ = model.predict(obs, deterministic=True)
+    found = jax.vmap(policy.act, (None, 0, None))(policy.params, state, jax.random.PRNGKey(0))
+    np.testing.assert_allclose(np.clip(found, -1, 1), expected, atol=1e-5)
     assert expected.std() > 1e-3
+    assert np.abs(obs).max() == normalised.clip_obs
 
 
 def test_a_run_leaves_what_the_plot_needs(run: tuple[pathlib.Path, Any, Any]) -> None:
@@ -156,6 +159,8 @@ def test_a_run_leaves_what_the_plot_needs(run: tuple[pathlib.Path, Any, Any]) ->
     assert [x["steps"] for x in updates] == [256, 512, 768]
     assert all(x["train/n_updates"] == 2 * x["updates"] for x in updates)
     assert json.loads((folder / "config.json").read_text())["eval_clips"] == "builtin/tiny"
+    training = json.loads((folder / "policy" / "training.json").read_text())
+    assert (training["steps"], training["backend"]) == (1024, "native")
 
 
 def test_a_folder_with_a_run_is_refused(

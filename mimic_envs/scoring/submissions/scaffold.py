@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from mimic_envs import clips as clips_
 from mimic_envs import controllers, scoring
 from mimic_envs import env as env_
-from mimic_envs.scoring import frozen, policies, results
+from mimic_envs.scoring import frozen, policies, results, untrusted
 from mimic_envs.scoring.recording import Rollouts, save_scores
 from mimic_envs.scoring.submissions.submission import SCHEMA_VERSION, Submission
 
@@ -77,7 +77,7 @@ def new(
     for i, one in enumerate(weights):
         target = folder / "policy" / (str(i) if len(weights) > 1 else "")
         target.mkdir(parents=True)
-        for file in ("policy.json", "weights.safetensors", "model.onnx"):
+        for file in ("policy.json", "weights.safetensors", "model.onnx", "training.json"):
             if (one / file).is_file():
                 shutil.copyfile(one / file, target / file)
     record = {
@@ -104,6 +104,7 @@ def new(
             "backend": "",
             "code": "",
             "command": "",
+            **_training(weights),
         },
         "versions": results.versions(),
         "files": Submission(folder, {}).hashes(),
@@ -120,6 +121,19 @@ def slugify(name: str) -> str:
     if not slug:
         raise ValueError(f"name {name!r} has neither letters nor digits")
     return slug
+
+
+def _training(weights: Sequence[pathlib.Path]) -> dict[str, object]:
+    """What the first training seed's `training.json` says of what a submission must say."""
+    path = weights[0] / "training.json" if weights else None
+    if path is None or not path.is_file():
+        return {}
+    said = untrusted.read_json(path)
+    return {
+        "environment_steps": int(said.get("steps", 0)),
+        "wall_clock_h": round(float(said.get("wall_time_s", 0)) / 3600, 2),
+        "backend": str(said.get("backend", "")),
+    }
 
 
 def _parameters(weights: Sequence[pathlib.Path]) -> int:

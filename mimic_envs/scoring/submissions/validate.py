@@ -22,7 +22,7 @@ ARITHMETIC_TOLERANCE = 1e-9
 """How much aggregates may differ from those of the arrays: by the order of a sum, no more."""
 _FILES = re.compile(
     r"submission\.json|README\.md|results\.json|results\.npz|rollouts/rollouts\.npz|video\.mp4|"
-    r"policy/([0-9]+/)?(policy\.json|weights\.safetensors|model\.onnx)"
+    r"policy/([0-9]+/)?(policy\.json|weights\.safetensors|model\.onnx|training\.json)"
 )
 
 
