@@ -37,10 +37,12 @@ class Arguments:
 
     minutes: float = 10.0
     """Of each run. Ours may end earlier, at its steps."""
-    steps: int = 3_000_000
+    steps: int = 2_000_000
     """Environment steps of our runs; their learning rate falls until then."""
     threads: int = 2
     """Threads of physics."""
+    environments: int = 128
+    """Environments that run side by side."""
     env: str = "mimic_envs/MouseArm-v0"
     hidden: tuple[int, ...] = (128, 128)
     """Widths of the hidden layers of policy and critic."""
@@ -69,8 +71,9 @@ def commands(arguments: Arguments) -> dict[str, list[str]]:
     sb3 += ["--minutes", str(arguments.minutes)]
     ours = ["baselines.train", *common, "--ppo.discount", discount]
     ours += ["--ppo.critic-hidden", *hidden, "--steps", str(arguments.steps)]
+    ours += ["--ppo.environments", str(arguments.environments)]
     found = {
-        "sb3": sb3,
+        "sb3": [*sb3, "--environments", str(arguments.environments)],
         "ours": [*ours, "--anchor", "off"],
         "ours-anchored": [*ours, "--anchor", "fixed", "--ppo.initial-std", "0.1"],
     }
