@@ -44,11 +44,11 @@ from mimic_envs.env import FunctionalEnv, flatten
 class Settings:
     """Hyper-parameters by their names in Brax."""
 
-    num_envs: int = 512
+    num_envs: int = 128
     """Environments that run side by side."""
     unroll_length: int = 16
     """Control steps of each environment per update."""
-    batch_size: int = 64
+    batch_size: int = 16
     """Stretches of `unroll_length` steps in a minibatch."""
     num_minibatches: int = 8
     num_updates_per_batch: int = 4
