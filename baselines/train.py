@@ -70,6 +70,9 @@ class Arguments:
     score_weight: float = 0.0
     """Weight of the frame's score in the reward. The body's own reward is nearly flat close
     to the reference; the score falls evenly with the distance."""
+    start: pathlib.Path | None = None
+    """Folder of a policy to start from, `policy/` of a run of this command or of
+    `baselines.distill`; of the same network and anchor."""
     look_ahead: bool = False
     """Whether the critic sees the reference further ahead than the policy."""
     checkpoint_every_s: float = 60.0
@@ -121,6 +124,8 @@ class Run:
             functools.partial(reward, _reward_scale(self.env, arguments), arguments.score_weight),
             look_ahead if arguments.look_ahead else ppo.nothing_privileged,
         )
+        start = arguments.start
+        self._taken = None if start is None else policy.restore(start, arguments.spec, self.env)
         self._began, self._elapsed_before = time.perf_counter(), 0.0
 
     def train(self, stop: Stop) -> bool:
@@ -170,7 +175,8 @@ class Run:
         fresh = jax.eval_shape(self._learner.init, self.env, self._anchor_params, key)
         found = checkpoints.load(self._checkpoints, fresh)
         if found is None:
-            return self._learner.init(self.env, self._anchor_params, key)
+            state = self._learner.init(self.env, self._anchor_params, key)
+            return self._learner.start_from(state, *self._taken) if self._taken else state
         state, meta = found
         self._elapsed_before = meta["wall_time_s"]
         self._console.print(f"continuing after {meta['updates']} updates")
