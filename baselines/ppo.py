@@ -226,6 +226,7 @@ class PPO:
         self.init = jax.jit(self._init)
         self.update = jax.jit(self._update)
         self.collect = jax.jit(self._collect)
+        self.improve = jax.jit(self._improve)
 
     def _init(self, env: Environment, anchor_params: Any, key: jax.Array) -> TrainState:
         """The state before training. One rollout is spent on the observation statistics."""
@@ -273,8 +274,13 @@ class PPO:
         self, env: Environment, anchor_params: Any, state: TrainState
     ) -> tuple[TrainState, dict[str, jax.Array]]:
         """Collect steps and learn from them; returns the new state and scalars to log."""
-        memory = state.memory
-        state, rollout = self._collect(env, anchor_params, state)
+        after, rollout = self._collect(env, anchor_params, state)
+        return self._improve(after, rollout, state.memory)
+
+    def _improve(
+        self, state: TrainState, rollout: Rollout, memory: Memory
+    ) -> tuple[TrainState, dict[str, jax.Array]]:
+        """Learn from steps, before which the policy remembered `memory`."""
         critic, statistics = state.params["critic"], state.statistics
         values = self.values(critic, statistics, rollout.obs, rollout.privileged)
         following = self.values(critic, statistics, rollout.final_obs, rollout.final_privileged)
