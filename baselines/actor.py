@@ -48,7 +48,8 @@ class Actor:
         """Random parameters."""
         params = {
             "network": self.policy.init(key),
-            "log_std": jnp.full(self.action_size, math.log(self.initial_std)),
+            # with its type given, or the first update would be compiled for a weak one as well
+            "log_std": jnp.full(self.action_size, math.log(self.initial_std), jnp.float32),
         }
         if self.anchor == "learnable":
             params["anchor"] = jnp.eye(self.action_size)

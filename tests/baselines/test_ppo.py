@@ -84,6 +84,7 @@ def test_a_task_with_a_known_optimum(follow: ToyEnv, network: str) -> None:
         assert all(np.isfinite(x) for x in jax.tree.leaves(report))
         rate = 5e-3 + i / updates * (2e-4 - 5e-3)
         np.testing.assert_allclose(report["train/learning_rate"], rate, rtol=1e-4)
+    assert ppo_.update._cache_size() == 1  # compiled once
     assert error(state) < 0.1
 
 

@@ -1,0 +1,170 @@
+"""Stable-Baselines3 gets our environments as they are, and its policies are exported right."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import pathlib
+from typing import Any
+
+import gymnasium
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from gymnasium.vector import AutoresetMode
+from gymnasium.vector.utils import batch_space
+from rich.console import Console
+
+import mimic_envs
+from baselines import log
+from mimic_envs.env import flatten
+from mimic_envs.scoring import policies
+
+stable_baselines3 = pytest.importorskip("stable_baselines3", reason="needs pip install -e '.[sb3]'")
+
+from baselines import sb3_ppo  # noqa: E402 - it cannot be imported without the package
+
+ENV = "mimic_envs/MouseArm-v0"
+GOES_ON, CUT_OFF, FAILS, FAILS_AT_THE_CUT = range(4)
+
+
+class Toy(gymnasium.vector.VectorEnv):
+    """Four environments that end in four ways, each at every step, with a reward of 1."""
+
+    def __init__(self) -> None:
+        self.num_envs = 4
+        self.metadata = {"autoreset_mode": AutoresetMode.SAME_STEP}
+        self.single_observation_space = gymnasium.spaces.Box(-9, 9, (2,), np.float32)
+        self.single_action_space = gymnasium.spaces.Box(-1, 1, (1,), np.float32)
+        self.observation_space = batch_space(self.single_observation_space, 4)
+        self.action_space = batch_space(self.single_action_space, 4)
+        self.final = np.float32([[1, -2], [3, 4], [-5, 6], [7, 8]])
+
+    def reset(self, *, seed: Any = None, options: Any = None) -> tuple[np.ndarray, dict]:
+        return np.zeros((4, 2), np.float32), {}
+
+    def step(self, actions: np.ndarray) -> tuple[Any, ...]:
+        terminated = np.isin(range(4), (FAILS, FAILS_AT_THE_CUT))
+        truncated = np.isin(range(4), (CUT_OFF, FAILS_AT_THE_CUT))
+        done = terminated | truncated
+        final = np.full(4, None, object)
+        for i in np.flatnonzero(done):
+            final[i] = self.final[i]
+        infos = {"final_obs": final, "_final_obs": done}
+        return np.zeros((4, 2), np.float32), np.ones(4), terminated, truncated, infos
+
+
+def test_only_episodes_that_are_cut_off_are_bootstrapped() -> None:
+    """In its own buffer Stable-Baselines3 has added the value of the last observation."""
+    toy = Toy()
+    model = stable_baselines3.PPO(
+        "MlpPolicy",
+        sb3_ppo.Sb3VecEnv(toy),
+        n_steps=2,
+        batch_size=8,
+        gamma=0.5,
+        learning_rate=0.0,  # so that values are still those of the rollout
+        device="cpu",
+    )
+    model.learn(8)
+    final, _ = model.policy.obs_to_tensor(toy.final)
+    values = model.policy.predict_values(final).detach().numpy()[:, 0]
+    assert abs(values[CUT_OFF]) > 1e-3
+    expected = np.ones(4)
+    expected[CUT_OFF] += 0.5 * values[CUT_OFF]
+    np.testing.assert_allclose(model.rollout_buffer.rewards, [expected, expected], rtol=1e-5)
+    starts = model.rollout_buffer.episode_starts[1]
+    np.testing.assert_array_equal(starts, [False, True, True, True])
+
+
+@pytest.mark.parametrize("mode", [AutoresetMode.NEXT_STEP, AutoresetMode.DISABLED])
+def test_other_autoreset_modes_are_refused(mode: AutoresetMode) -> None:
+    toy = Toy()
+    toy.metadata["autoreset_mode"] = mode
+    with pytest.raises(ValueError, match=r"must be AutoresetMode\.SAME_STEP, got"):
+        sb3_ppo.Sb3VecEnv(toy)
+
+
+def arm(mode: AutoresetMode, limits: int) -> gymnasium.vector.VectorEnv:
+    """Episodes of three steps if `limits` is 3."""
+    return gymnasium.make_vec(
+        ENV, num_envs=4, clips="builtin/tiny", autoreset_mode=mode, max_episode_steps=limits
+    )
+
+
+def test_the_score_in_the_reward_is_that_of_the_step() -> None:
+    """Also where an episode ends in the step, and all do."""
+    weighted = sb3_ppo.Sb3VecEnv(arm(AutoresetMode.SAME_STEP, 3), score_weight=2.0)
+    weighted.seed(5)
+    weighted.reset()
+    plain = arm(AutoresetMode.NEXT_STEP, 1000)
+    plain.reset(seed=5)
+    actions = np.random.default_rng(0).uniform(-1, 1, (3, *plain.action_space.shape))
+    for t, action in enumerate(actions.astype(np.float32)):
+        _, reward, done, records = weighted.step(action)
+        obs, own, terminated, _, infos = plain.step(action)
+        assert not terminated.any()
+        assert infos["score"].min() > 0.01
+        np.testing.assert_allclose(reward, own + 2.0 * infos["score"])
+        assert done.all() == done.any() == (t == 2)
+    for record, last in zip(records, obs, strict=True):
+        np.testing.assert_array_equal(record["terminal_observation"], last)
+        assert record["TimeLimit.truncated"]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[pathlib.Path, Any, Any]:
+    """The folder of a short run, the model and its environments."""
+    folder = tmp_path_factory.mktemp("sb3") / "run"
+    arguments = sb3_ppo.Arguments(
+        env=ENV,
+        out=folder,
+        steps=1024,
+        clips="builtin/tiny",
+        eval_clips="builtin/tiny",
+        eval_every=512,
+        threads=1,
+        environments=16,
+        hidden=(8, 6),
+        score_weight=1.0,
+        ppo=sb3_ppo.Settings(n_steps=16, batch_size=64, n_epochs=2),
+    )
+    return folder, *sb3_ppo.train(arguments, Console(quiet=True))
+
+
+def test_the_exported_policy_acts_as_the_model(run: tuple[pathlib.Path, Any, Any]) -> None:
+    folder, model, normalised = run
+    env = mimic_envs.make("mouse_arm", clips="builtin/tiny")
+    policy = policies.load(folder / "policy", env)
+    state = jax.vmap(env.reset)(jax.random.split(jax.random.PRNGKey(3), 16))
+    # some so far off that the observation's clipping shows
+    factors = jnp.logspace(0, 2, 16)[:, None]
+    state = dataclasses.replace(state, obs=jax.tree.map(lambda x: factors * x, state.obs))
+    obs = normalised.normalize_obs(np.asarray(flatten(state.obs)))
+    expected, _ = model.predict(obs, deterministic=True)
+    found = jax.vmap(policy.act, (None, 0, None))(policy.params, state, jax.random.PRNGKey(0))
+    np.testing.assert_allclose(np.clip(found, -1, 1), expected, atol=1e-5)
+    assert expected.std() > 1e-3
+    assert np.abs(obs).max() == normalised.clip_obs
+
+
+def test_a_run_leaves_what_the_plot_needs(run: tuple[pathlib.Path, Any, Any]) -> None:
+    folder, *_ = run
+    records = log.read(folder)
+    scored = [x for x in records if x["kind"] == "evaluation"]
+    assert [x["steps"] for x in scored] == [0, 512, 1024]
+    assert all(0 < x["score"] < 1 and len(x["score_ci95"]) == 2 for x in scored)
+    updates = [x for x in records if x["kind"] == "update"]
+    assert [x["steps"] for x in updates] == [256, 512, 768]
+    assert all(x["train/n_updates"] == 2 * x["updates"] for x in updates)
+    assert json.loads((folder / "config.json").read_text())["eval_clips"] == "builtin/tiny"
+    training = json.loads((folder / "policy" / "training.json").read_text())
+    assert (training["steps"], training["backend"]) == (1024, "native")
+
+
+def test_a_folder_with_a_run_is_refused(
+    run: tuple[pathlib.Path, Any, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert sb3_ppo.main(["--env", ENV, "--out", str(run[0])]) == 2
+    assert "holds a run already" in " ".join(capsys.readouterr().out.split())
