@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import json
 import os
+import pathlib
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import traverse_util
+from safetensors.numpy import load_file
 
 from baselines import networks, normaliser
 from baselines.actor import Actor, AnchorMode
 from baselines.checkpoints import write_json
 from baselines.networks import Params, Sizes
-from baselines.normaliser import Normaliser
+from baselines.normaliser import Moments, Normaliser
 from mimic_envs import controllers
 from mimic_envs.env import FunctionalEnv, State
 from mimic_envs.scoring import policies
@@ -132,21 +135,58 @@ def save(
         statistics: Of what it sees.
         training: What else to say about it, as JSON.
     """
-    options: dict[str, Any] = {
-        "hidden": list(spec.hidden),
-        "activation": "swish",
-        "clip": normaliser.LIMIT,
-    }
-    options |= {"squash": False} if spec.network == "mlp" else {"latent_size": spec.latent_size}
-    options |= {} if spec.anchor == "off" else {policies.ANCHOR: ANCHOR}
     tensors = _tensors(spec, env, params, statistics)
-    folder = policies.declare(directory, env, spec.network, options, tensors)
+    folder = policies.declare(directory, env, spec.network, _options(spec), tensors)
     record = {
         "clips_sha256": env.clips.content_hash,
         "reference_offsets": env.task.offsets.tolist(),
         **training,
     }
     write_json(folder / "training.json", record)
+
+
+def restore(
+    directory: str | os.PathLike[str], spec: Spec, env: FunctionalEnv
+) -> tuple[Params, Normaliser]:
+    """Parameters and statistics of a policy that `save` wrote, to go on training it.
+
+    Standard deviations of actions are not among them: a policy that is handed in has none.
+
+    Raises:
+        ValueError: There is no policy, or one of another body or built in another way.
+    """
+    policies.load(directory, env)  # which checks all of it
+    directory = pathlib.Path(directory)
+    record = json.loads((directory / "policy.json").read_text())
+    built, wanted = (record["architecture"], record["options"]), (spec.network, _options(spec))
+    if built != wanted:
+        raise ValueError(f"{directory} is {built}, this run is {wanted}: give both the same")
+    tensors = load_file(directory / "weights.safetensors")
+    mean, std = tensors.pop("mean"), tensors.pop("std")
+    params: dict[str, Any] = {}
+    if "anchor/weight" in tensors:
+        params["anchor"] = jnp.asarray(tensors.pop("anchor/weight"))
+    named = {name.replace("weight", "kernel"): jnp.asarray(x) for name, x in tensors.items()}
+    params["network"] = traverse_util.unflatten_dict(named, sep="/")
+    samples = float(json.loads((directory / "training.json").read_text())["steps"])
+    statistics: Normaliser = {}
+    start = 0
+    for group, width in policies.widths(env).items():
+        part = slice(start, start := start + width)
+        m2 = samples * jnp.asarray(std[part]) ** 2
+        statistics[group] = Moments(jnp.float32(samples), jnp.asarray(mean[part]), m2)
+    return params, statistics
+
+
+def _options(spec: Spec) -> dict[str, Any]:
+    """The policy's options as `policy.json` has them."""
+    options: dict[str, Any] = {
+        "hidden": list(spec.hidden),
+        "activation": "swish",
+        "clip": normaliser.LIMIT,
+    }
+    options |= {"squash": False} if spec.network == "mlp" else {"latent_size": spec.latent_size}
+    return options | ({} if spec.anchor == "off" else {policies.ANCHOR: ANCHOR})
 
 
 def _tensors(

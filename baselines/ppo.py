@@ -76,6 +76,9 @@ class Config:
     """Standard deviation of actions before training."""
     critic_hidden: tuple[int, ...] = (256, 256)
     """Widths of the critic's hidden layers."""
+    critic_updates: int = 0
+    """Updates at the start in which only the critic learns: for an actor that can do
+    something already, which advantages of a critic that knows nothing would spoil."""
 
     def __post_init__(self) -> None:
         if self.environments % self.minibatches:
@@ -223,6 +226,7 @@ class PPO:
         self.init = jax.jit(self._init)
         self.update = jax.jit(self._update)
         self.collect = jax.jit(self._collect)
+        self.improve = jax.jit(self._improve)
 
     def _init(self, env: Environment, anchor_params: Any, key: jax.Array) -> TrainState:
         """The state before training. One rollout is spent on the observation statistics."""
@@ -251,12 +255,32 @@ class PPO:
         state, rollout = self._collect(env, anchor_params, state)
         return dataclasses.replace(state, statistics=_counted(state.statistics, rollout))
 
+    def start_from(self, state: TrainState, actor: Params, statistics: Normaliser) -> TrainState:
+        """A state before training whose actor can do something already.
+
+        Args:
+            state: What `init` returned.
+            actor: Parameters; of those it has, the actions' standard deviations are not taken.
+            statistics: Of what it has seen.
+        """
+        actor = {**actor, "log_std": state.params["actor"]["log_std"]}
+        return dataclasses.replace(
+            state,
+            params={**state.params, "actor": actor},
+            statistics={**state.statistics, **statistics},
+        )
+
     def _update(
         self, env: Environment, anchor_params: Any, state: TrainState
     ) -> tuple[TrainState, dict[str, jax.Array]]:
         """Collect steps and learn from them; returns the new state and scalars to log."""
-        memory = state.memory
-        state, rollout = self._collect(env, anchor_params, state)
+        after, rollout = self._collect(env, anchor_params, state)
+        return self._improve(after, rollout, state.memory)
+
+    def _improve(
+        self, state: TrainState, rollout: Rollout, memory: Memory
+    ) -> tuple[TrainState, dict[str, jax.Array]]:
+        """Learn from steps, before which the policy remembered `memory`."""
         critic, statistics = state.params["critic"], state.statistics
         values = self.values(critic, statistics, rollout.obs, rollout.privileged)
         following = self.values(critic, statistics, rollout.final_obs, rollout.final_privileged)
@@ -409,7 +433,8 @@ class PPO:
         value = 0.5 * jnp.mean((values - batch.target) ** 2)
         kl = output.kl.mean()
         entropy = actors.entropy(log_std)
-        total = policy + value + self._latent_kl(updates) * kl - self._entropy(updates) * entropy
+        acting = policy + self._latent_kl(updates) * kl - self._entropy(updates) * entropy
+        total = value + jnp.where(updates < config.critic_updates, 0.0, acting)
         return total, {
             "policy_loss": policy,
             "value_loss": value,

@@ -24,10 +24,11 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 import mimic_envs
-from baselines import checkpoints, policy, ppo
+from baselines import checkpoints, policy, ppo, profile
 from baselines.actor import AnchorMode
 from baselines.log import Log
 from baselines.policy import PolicyController, Spec
+from baselines.profile import Profile
 from mimic_envs import clips as clips_
 from mimic_envs import scoring
 from mimic_envs.env import FunctionalEnv, Result
@@ -35,7 +36,7 @@ from mimic_envs.messages import unknown
 
 INTERRUPTED = 130
 """Exit status of a run that was asked to stop, as shells count it."""
-FREE = ("out", "threads", "keep", "checkpoint_every_s")
+FREE = ("out", "threads", "keep", "checkpoint_every_s", "profile")
 """Settings that may change when a run is continued, as they do not change its result."""
 
 
@@ -70,12 +71,17 @@ class Arguments:
     score_weight: float = 0.0
     """Weight of the frame's score in the reward. The body's own reward is nearly flat close
     to the reference; the score falls evenly with the distance."""
+    start: pathlib.Path | None = None
+    """Folder of a policy to start from, `policy/` of a run of this command or of
+    `baselines.distill`; of the same network and anchor."""
     look_ahead: bool = False
     """Whether the critic sees the reference further ahead than the policy."""
     checkpoint_every_s: float = 60.0
     """Seconds between two checkpoints."""
     keep: int = 2
     """Checkpoints to keep."""
+    profile: bool = False
+    """Only print where the time of an update goes; nothing is trained or written."""
     ppo: ppo.Config = dataclasses.field(default_factory=ppo.Config)
 
     @property
@@ -111,8 +117,6 @@ class Run:
         self.env = mimic_envs.make(
             body, clips=arguments.clips, backend=arguments.backend, backend_options=options
         )
-        self._evaluation = _Evaluation(arguments, body)
-        self._record_settings()
         actor, self._anchor_params = policy.build(arguments.spec, self.env)
         self._learner = ppo.PPO(
             arguments.ppo,
@@ -121,7 +125,18 @@ class Run:
             functools.partial(reward, _reward_scale(self.env, arguments), arguments.score_weight),
             look_ahead if arguments.look_ahead else ppo.nothing_privileged,
         )
+        start = arguments.start
+        self._taken = None if start is None else policy.restore(start, arguments.spec, self.env)
         self._began, self._elapsed_before = time.perf_counter(), 0.0
+        if not arguments.profile:
+            self._record_settings()
+            self._evaluation = _Evaluation(arguments, body)
+
+    def profile(self) -> Profile:
+        """Where the time of an update goes."""
+        key = jax.random.PRNGKey(self.arguments.seed)
+        state = self._learner.init(self.env, self._anchor_params, key)
+        return profile.measure(self._learner, self.env, self._anchor_params, state)
 
     def train(self, stop: Stop) -> bool:
         """Train to the end, from the newest checkpoint if there is one.
@@ -170,7 +185,8 @@ class Run:
         fresh = jax.eval_shape(self._learner.init, self.env, self._anchor_params, key)
         found = checkpoints.load(self._checkpoints, fresh)
         if found is None:
-            return self._learner.init(self.env, self._anchor_params, key)
+            state = self._learner.init(self.env, self._anchor_params, key)
+            return self._learner.start_from(state, *self._taken) if self._taken else state
         state, meta = found
         self._elapsed_before = meta["wall_time_s"]
         self._console.print(f"continuing after {meta['updates']} updates")
@@ -344,6 +360,9 @@ def main(argv: list[str] | None = None) -> int:
     except (ValueError, FileNotFoundError, RuntimeError) as error:
         console.print(f"[red]error:[/red] {error}")
         return 2
+    if arguments.profile:
+        run.profile().show(console)
+        return 0
     finished = run.train(stop)
     stop.ignore()
     if finished:

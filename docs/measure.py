@@ -44,7 +44,7 @@ class Options:
     skip_mjx: bool = False
     """Leave out MJX, which compiles for minutes."""
     wbc: bool = False
-    """Also score `wbc`, which serves the rodent only and takes a quarter of an hour."""
+    """Also score `wbc`, which serves walkers only and takes a quarter of an hour for the rodent."""
     bodies: tuple[str, ...] = ()
     """Only print these bodies' rows and write nothing."""
 

@@ -10,8 +10,11 @@ import mujoco
 import numpy as np
 
 from mimic_envs import bodies
+from mimic_envs.physics.backend import control_range
 from mimic_envs.tasks import indices, rotations
 from mimic_envs.tasks.axes import Axes
+
+_Dynamics = mujoco.mjtDyn
 
 
 class Pose(NamedTuple):
@@ -45,14 +48,16 @@ class Pose(NamedTuple):
 class LinearModel:
     """What does not change with the pose, and `pose` for what does.
 
-    Needs a free root, hinges, torque motors with a first-order activation on joints or
-    fixed tendons, and capsules, spheres or ellipsoids that touch one horizontal plane.
+    Needs a free root, hinges, torque motors on joints or fixed tendons, direct or behind a
+    first-order activation, and capsules, spheres or ellipsoids that touch one horizontal plane.
 
     Attributes:
         total_mass: Of the whole body.
         damping: Passive damping of each degree of freedom, (nv,).
         stiffness: Passive stiffness of each degree of freedom, (nv,).
-        torque: Generalised force per activation, (nv, nu).
+        torque: Generalised force of an action of 1 that has fully arrived, (nv, nu).
+        offset: Generalised force of actions of 0, (nv,).
+        left: What is left of an activation after a physics step, 0 without one, (nu,).
         friction: Sliding friction of the contacts with the floor.
         limbs: Tracked bodies nearest to the contact points, as body indices.
 
@@ -71,7 +76,15 @@ class LinearModel:
         self.damping = model.dof_damping.astype(np.float32)
         self.stiffness = np.zeros(model.nv, np.float32)
         self.stiffness[model.jnt_dofadr[1:]] = model.jnt_stiffness[1:]
-        self.torque = (indices.of(body).actuation.fixed_moment * model.actuator_gainprm[:, :1]).T
+        per_control = (indices.of(body).actuation.fixed_moment * model.actuator_gainprm[:, :1]).T
+        middle, half = control_range(model)
+        self.torque = (per_control * half).astype(np.float32)
+        self.offset = (per_control @ middle).astype(np.float32)
+        self._middle, self._half = middle.astype(np.float32), half.astype(np.float32)
+        self._filtered = np.flatnonzero(model.actuator_dyntype != _Dynamics.mjDYN_NONE)
+        constant = model.actuator_dynprm[self._filtered, 0]
+        self.left = np.zeros(model.nu)
+        self.left[self._filtered] = 1.0 - model.opt.timestep / constant
         self._axes = Axes(model)
         self._body_inertia = _body_inertia(model)
         floor = next(g for g in range(model.ngeom) if _is_plane(model, g))
@@ -84,6 +97,16 @@ class LinearModel:
         self.friction = float(max(model.geom_friction[g, 0] for g in touching))
         tracked = [body.body_names.index(name) for name in body.tracked_bodies]
         self.limbs = _nearest(model, tracked, self._point_bodies)
+
+    def activation(self, act: jax.Array) -> jax.Array:
+        """Activations as the actions that would hold them, (nu,); 0 where there is none.
+
+        Args:
+            act: The model's activations, (na,).
+        """
+        present = act[self._model.actuator_actadr[self._filtered]]
+        scaled = (present - self._middle[self._filtered]) / self._half[self._filtered]
+        return jnp.zeros(self._model.nu).at[self._filtered].set(scaled)
 
     def pose(self, qpos: jax.Array, xpos: jax.Array, xquat: jax.Array) -> Pose:
         """The equations of motion at a pose.
@@ -153,12 +176,15 @@ def _require(body: bodies.Body) -> None:
     model = body.model
     free = model.jnt_type[0] == mujoco.mjtJoint.mjJNT_FREE
     hinges = (model.jnt_type[1:] == mujoco.mjtJoint.mjJNT_HINGE).all()
-    filtered = (model.actuator_dyntype == mujoco.mjtDyn.mjDYN_FILTER).all()
-    symmetric = np.allclose(model.actuator_ctrlrange, [-1, 1])
-    if not (free and hinges and filtered and symmetric):
+    motors = (
+        np.isin(model.actuator_dyntype, [_Dynamics.mjDYN_NONE, _Dynamics.mjDYN_FILTER])
+        & (model.actuator_gaintype == mujoco.mjtGain.mjGAIN_FIXED)
+        & (model.actuator_biastype == mujoco.mjtBias.mjBIAS_NONE)
+    ).all()
+    if not (free and hinges and motors):
         raise ValueError(
             f"body {body.name!r} has no linear model: it needs a free root, hinges and torque "
-            "motors with a first-order activation; use controller 'pd'"
+            "motors, direct or with a first-order activation; use controller 'pd'"
         )
 
 

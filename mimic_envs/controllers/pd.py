@@ -78,25 +78,36 @@ class PDController:
 
     def act(self, params: PDParams, state: State, key: jax.Array) -> jax.Array:
         """See `Controller.act`."""
-        wanted = self.activation(params, state)
+        return self.act_towards(params, state, jnp.zeros(len(self._at.tracked_dofs)))
+
+    def act_towards(self, params: PDParams, state: State, offset: jax.Array) -> jax.Array:
+        """The action towards other joint angles than the reference's.
+
+        Args:
+            params: Of the controller.
+            state: Of one environment.
+            offset: Added to the reference's angles of the tracked joints, (joints,) rad.
+        """
+        wanted = self.activation(params, state, offset)
         control = self._dynamics.control(state.physics.act, wanted)
         middle, half = control_range(self._body.model)
         return jnp.clip((control - middle) / np.maximum(half, 1e-12), -1.0, 1.0)
 
-    def _torque(self, params: PDParams, state: State) -> jax.Array:
+    def _torque(self, params: PDParams, state: State, offset: jax.Array) -> jax.Array:
         """Generalised force that the joints should get, (nv,)."""
         at, physics = self._at, state.physics
         target = params.reference.frame(state.clip, state.frame + 1)
         zero = jnp.zeros_like(params.kp)
         angle = zero.at[at.hinge_dofs].set(target.qpos[at.hinges])
+        angle = angle.at[at.tracked_dofs].add(offset)
         error = angle - zero.at[at.hinge_dofs].set(physics.qpos[at.hinges])
         torque = params.kp * error + params.kd * (target.qvel - physics.qvel)
         torque += params.damping * target.qvel + params.stiffness * (angle - params.rest)
         return torque
 
-    def activation(self, params: PDParams, state: State) -> jax.Array:
+    def activation(self, params: PDParams, state: State, offset: jax.Array) -> jax.Array:
         """Wanted activations, or controls of actuators that have none, (nu,)."""
-        now, torque = state.physics, self._torque(params, state)
+        now, torque = state.physics, self._torque(params, state, offset)
         actuation, low, high = self._at.actuation, self._dynamics.low, self._dynamics.high
         moment = actuation.moment(now.qpos, now.xpos, now.xquat)
         length = actuation.length(now.qpos, now.xpos, now.xquat)

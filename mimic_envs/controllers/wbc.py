@@ -1,8 +1,9 @@
 """Whole-body control: the actions whose predicted motion comes closest to the reference.
 
-A learning-free controller that knows the model, strong and slow. At every control step
-the equations of motion are linearised about the current pose, with implicit Euler and
-contacts as stiff dampers, one row per contact point and step of a short horizon,
+A learning-free controller that knows the model, strong and slow, for walkers with torque
+motors: rodent, fly, stick insect. At every control step the equations of motion are
+linearised about the current pose, with implicit Euler and contacts as stiff dampers, one row
+per contact point and step of a short horizon,
 
     A v+ = M v - h K d + h (B a - g - K s) - h Jn' c (gap + Jn d) k / h
     A = M + h D + h^2 K + h (Jn' k Jn + Jt' kt Jt),      d+ = d + h v+
@@ -27,6 +28,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from mimic_envs.bodies import Body
 from mimic_envs.controllers import linear_model
 from mimic_envs.controllers.linear_model import LinearModel, Pose
 from mimic_envs.env import FunctionalEnv, State
@@ -43,7 +45,9 @@ _QP_STEPS = 30
 class Weights:
     """Weights of squared errors (lengths in body lengths, angles in rad) and other constants.
 
-    Found by random search on built-in and recorded rodent clips.
+    The defaults were found by random search on built-in and recorded rodent clips. Times are
+    for an animal of the rodent's length and become shorter or longer with sqrt(length / gravity),
+    as the period of a pendulum does.
 
     Attributes:
         body: Tracked bodies, mean over them; `limb` for those that can touch the floor.
@@ -84,6 +88,36 @@ class Weights:
     friction: float = 0.7
     relaxation: float = 0.7
 
+    def scaled(self, body: Body) -> Weights:
+        """With the times of an animal of that body's length."""
+        gravity = float(np.linalg.norm(body.model.opt.gravity))
+        if gravity == 0:
+            return self
+        factor = float(np.sqrt(body.body_length / gravity / (0.16 / 9.81)))
+        times = [f.name for f in dataclasses.fields(self) if f.name.endswith("_s")]
+        return dataclasses.replace(self, **{name: factor * getattr(self, name) for name in times})
+
+
+_HEXAPOD = Weights(
+    joint=0.5,
+    root_rotation=0.5,
+    com=0.1,
+    com_vertical=1.0,
+    com_lead_s=0.06,
+    action=1e-3,
+    limb_s=0.02,
+    com_s=0.11,
+    contact_damping=3.0,
+    slop=0.003,
+    push_out=0.2,
+    friction=0.4,
+)
+"""Found on built-in training clips of fly and stick insect. With the rodent's weights the fly,
+whose damped legs come to rest within a control step, chatters until it falls."""
+
+WEIGHTS = {"fly": _HEXAPOD, "stick_insect": _HEXAPOD}
+"""Weights of the bodies that need others than the defaults."""
+
 
 class _Contacts(NamedTuple):
     """Assumptions about each contact point at each step of the horizon, (N, P)."""
@@ -112,13 +146,14 @@ class WBCController:
 
     def __init__(self, env: FunctionalEnv, weights: Weights | None = None) -> None:
         self._model = LinearModel(env.body)
-        self._body, self._at, self._w = env.body, env.task.at, weights or Weights()
+        self._body, self._at = env.body, env.task.at
+        self._w = (weights or WEIGHTS.get(env.body.name, Weights())).scaled(env.body)
         self._step_s = env.body.control_timestep_s
-        model, size = env.body.model, env.body.model.nu
+        size = env.body.model.nu
         # activation after a control step, and its mean during it: what is left of the old one
-        left = 1.0 - model.opt.timestep / model.actuator_dynprm[:, :1]
+        left = self._model.left[:, None]
         self._left = jnp.asarray(left**env.body.substeps, jnp.float32)
-        steps = left ** np.arange(env.body.substeps)
+        steps = np.where(left > 0, left ** np.arange(env.body.substeps), 0.0)
         self._mean_left = jnp.asarray(steps.mean(axis=1, keepdims=True), jnp.float32)
         choose = np.zeros((sum(BLOCKS), size, size * len(BLOCKS) + 1), np.float32)
         for step, block in enumerate(np.repeat(np.arange(len(BLOCKS)), BLOCKS)):
@@ -194,6 +229,7 @@ class WBCController:
         fixed = pose.inertia + jnp.diag(h * model.damping + h * h * model.stiffness)
         normal, tangential = pose.contact[:, 2], pose.contact[:, :2]
         slop = w.slop * self._body.body_length
+        passive = model.offset - pose.gravity - model.stiffness * pose.deflection
 
         def step(carry: Any, now: Any) -> tuple[Any, Any]:
             velocity, displacement, activation = carry
@@ -208,7 +244,7 @@ class WBCController:
             right = pose.inertia @ velocity + h * (model.torque @ mean)
             right -= h * model.stiffness[:, None] * displacement
             right -= normal.T @ ((damping * closing)[:, None] * gap)
-            right = right.at[:, -1].add(-h * (pose.gravity + model.stiffness * pose.deflection))
+            right = right.at[:, -1].add(h * passive)
             factor = jax.scipy.linalg.cho_factor(matrix)
             velocity = jax.scipy.linalg.cho_solve(factor, right)
             displacement = displacement + h * velocity
@@ -217,7 +253,9 @@ class WBCController:
 
         columns = self._choose.shape[-1]
         blank = jnp.zeros((len(model.damping), columns))
-        activation = jnp.zeros((len(self._left), columns)).at[:, -1].set(state.physics.act)
+        activation = (
+            jnp.zeros((len(self._left), columns)).at[:, -1].set(model.activation(state.physics.act))
+        )
         start = blank.at[:, -1].set(state.physics.qvel), blank, activation
         _, plan = jax.lax.scan(step, start, (*contacts, jnp.asarray(self._choose)))
         return _Plan(*plan)

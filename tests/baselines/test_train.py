@@ -12,7 +12,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 import pytest
 
-from baselines import checkpoints, log, train
+from baselines import checkpoints, log, profile, train
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 UPDATES = 12
@@ -58,6 +58,8 @@ def test_a_run_leaves_what_it_promises(whole: pathlib.Path) -> None:
         assert all(np.isfinite(x) for x in record.values() if isinstance(x, float))
         assert record.get("train/first_ratio_error", 0) < 1e-5
     assert len(list((whole / "checkpoints").iterdir())) == 2
+    (events,) = (whole / "tensorboard").iterdir()
+    assert b"rollout/reward" in events.read_bytes()
     assert json.loads((whole / "policy" / "policy.json").read_text())["body"] == "mouse_arm"
 
 
@@ -98,6 +100,16 @@ def test_killed_and_stopped_and_continued(whole: pathlib.Path, tmp_path: pathlib
     assert len(final(whole)) > 50
     assert final(folder) == final(whole)
     assert numbers(folder) == numbers(whole)
+
+
+def test_a_profile_adds_up(tmp_path: pathlib.Path) -> None:
+    arguments = train.parse([*COMMAND, "--out", str(tmp_path / "run"), "--profile"])
+    measured = train.Run(arguments, train.Console(quiet=True)).profile()
+    assert not (tmp_path / "run").exists()
+    assert measured.steps == 32
+    assert measured.seconds.keys() == {*profile.PARTS, profile.WHOLE, profile.RAW}
+    # physics is a part of the update, and an update has nothing to wait for
+    assert 0 < measured.fraction_of_raw < 1
 
 
 def test_other_settings_are_refused(

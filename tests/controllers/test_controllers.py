@@ -14,7 +14,9 @@ import mimic_envs
 from mimic_envs import bodies, controllers, scoring
 from mimic_envs.clips import load as load_clips
 from mimic_envs.controllers.linear_model import LinearModel, difference
+from mimic_envs.controllers.wbc import Weights
 from mimic_envs.env import FunctionalEnv
+from mimic_envs.physics.backend import control_range
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +69,7 @@ class TestPD:
         """The control undoes the activation filter: the wanted activation is there after it."""
         pd = controllers.make("pd", env)
         state = env.reset(jax.random.key(0), 1, 5)
-        wanted = pd.activation(pd.params, state)
+        wanted = pd.activation(pd.params, state, jnp.zeros(4))
         control = pd.act(pd.params, state, jax.random.key(0))
         after = env.step(state, control)
         free = np.abs(np.asarray(control)) < 0.99
@@ -109,41 +111,66 @@ class TestPD:
         assert results.metrics["joint_rmse_deg"].max() < 4.0
 
 
+@pytest.fixture(scope="module", params=["rodent", "fly", "stick_insect"])
+def walker(request: pytest.FixtureRequest) -> bodies.Body:
+    """Every body that `wbc` serves."""
+    return bodies.get(request.param)
+
+
 @pytest.fixture(scope="module")
-def data(rodent: bodies.Body) -> mujoco.MjData:
-    clips, data = load_clips("builtin/test", "rodent"), mujoco.MjData(rodent.model)
+def data(walker: bodies.Body) -> mujoco.MjData:
+    clips, data = load_clips("builtin/test", walker.name), mujoco.MjData(walker.model)
     data.qpos[:] = clips.qpos[3, 77]
-    mujoco.mj_forward(rodent.model, data)
+    mujoco.mj_forward(walker.model, data)
     return data
 
 
 @pytest.fixture(scope="module")
-def pose(rodent: bodies.Body, data: mujoco.MjData):
+def pose(walker: bodies.Body, data: mujoco.MjData):
     arrays = (jnp.asarray(x, jnp.float32) for x in (data.qpos, data.xpos, data.xquat))
-    return LinearModel(rodent).pose(*arrays)
+    return LinearModel(walker).pose(*arrays)
+
+
+def assert_close(ours: jax.Array, expected: np.ndarray) -> None:
+    """Within 1e-5 of the largest entry, whatever the units."""
+    np.testing.assert_allclose(ours, expected, atol=1e-5 * np.abs(expected).max())
 
 
 class TestLinearModel:
-    def test_inertia_gravity_and_centre_of_mass(self, rodent: bodies.Body, data, pose) -> None:
-        mass = np.zeros((rodent.model.nv, rodent.model.nv))
-        mujoco.mj_fullM(rodent.model, data, mass)
-        np.testing.assert_allclose(pose.inertia, mass, atol=1e-6)
-        np.testing.assert_allclose(pose.gravity, data.qfrc_bias, atol=1e-5)
-        mujoco.mj_comPos(rodent.model, data)
-        np.testing.assert_allclose(pose.com, data.subtree_com[1], atol=1e-6)
+    def test_inertia_gravity_and_centre_of_mass(self, walker: bodies.Body, data, pose) -> None:
+        mass = np.zeros((walker.model.nv, walker.model.nv))
+        mujoco.mj_fullM(walker.model, data, mass)
+        assert_close(pose.inertia, mass)
+        assert_close(pose.gravity, data.qfrc_bias)
+        mujoco.mj_comPos(walker.model, data)
+        assert_close(pose.com, data.subtree_com[1])
 
-    def test_jacobian(self, rodent: bodies.Body, data, pose) -> None:
-        foot = rodent.model.body("foot_R").id
-        expected = np.zeros((3, rodent.model.nv))
-        mujoco.mj_jacBody(rodent.model, data, expected, None, foot)
-        ours = LinearModel(rodent).jacobian(
+    def test_jacobian(self, walker: bodies.Body, data, pose) -> None:
+        foot = walker.model.body(walker.end_effectors[-1]).id
+        expected = np.zeros((3, walker.model.nv))
+        mujoco.mj_jacBody(walker.model, data, expected, None, foot)
+        ours = LinearModel(walker).jacobian(
             pose, jnp.asarray(data.xpos[foot], jnp.float32)[None], np.array([foot])
         )
-        np.testing.assert_allclose(ours[0], expected, atol=1e-6)
+        assert_close(ours[0], expected)
 
-    def test_lowest_points_are_mujocos(self, rodent: bodies.Body, data, pose) -> None:
+    def test_lowest_points_are_mujocos(self, walker: bodies.Body, data, pose) -> None:
         depth = min(float(d) for d in data.contact.dist[: data.ncon])
-        assert float(pose.gap.min()) == pytest.approx(depth, abs=1e-5)
+        assert float(pose.gap.min()) == pytest.approx(depth, abs=1e-4 * walker.body_length)
+
+    def test_actions_become_forces_as_in_mujoco(self, walker: bodies.Body, data) -> None:
+        """Of a held action, once it has arrived: the motors' generalised force."""
+        model, linear = walker.model, LinearModel(walker)
+        actions = np.random.default_rng(0).uniform(-1, 1, model.nu)
+        middle, half = control_range(model)
+        held = mujoco.MjData(model)
+        held.qpos[:], held.ctrl[:] = data.qpos, middle + half * actions
+        if model.na:
+            held.act[:] = held.ctrl
+            arrived = linear.activation(jnp.asarray(held.act, jnp.float32))
+            np.testing.assert_allclose(arrived, actions, atol=1e-6)
+        mujoco.mj_forward(model, held)
+        assert_close(linear.torque @ actions + linear.offset, held.qfrc_actuator)
 
     def test_difference_is_mujocos(self, rodent: bodies.Body) -> None:
         clips = load_clips("builtin/test", "rodent")
@@ -159,7 +186,7 @@ class TestLinearModel:
         def build_spec() -> mujoco.MjSpec:
             spec = rodent.build_spec()
             for actuator in spec.actuators:
-                actuator.dyntype = mujoco.mjtDyn.mjDYN_NONE
+                actuator.dyntype = mujoco.mjtDyn.mjDYN_INTEGRATOR
             return spec
 
         with pytest.raises(ValueError, match=r"no linear model.*use controller 'pd'"):
@@ -175,3 +202,25 @@ def test_wbc_walks_where_pd_falls(env: FunctionalEnv, rodent: bodies.Body) -> No
     assert wbc["score"].min() > 0.75
     assert wbc["coverage"].min() == 1
     assert wbc["score"].mean() > pd["score"].mean() + 0.2
+
+
+@pytest.mark.parametrize("name", ["fly", "stick_insect"])
+def test_wbc_keeps_insects_where_they_should_be(name: str) -> None:
+    """Their legs hold them up under `pd` as well, but slip."""
+    clips = load_clips("builtin/tiny", name)
+    env = mimic_envs.make(name, clips=clips, terminate=False)
+    wbc, pd = (
+        scoring.score(env, controllers.make(controller, env), clips, "tiny").metrics
+        for controller in ("wbc", "pd")
+    )
+    assert wbc["score"].min() > 0.95
+    assert wbc["coverage"].min() == 1
+    assert (wbc["score"] > pd["score"]).all()
+
+
+def test_wbc_times_follow_from_length_and_gravity(rodent: bodies.Body) -> None:
+    given = Weights()
+    assert given.scaled(rodent).com_s == pytest.approx(given.com_s)
+    fourfold = dataclasses.replace(rodent, body_length=4 * rodent.body_length)
+    assert given.scaled(fourfold).com_s == pytest.approx(2 * given.com_s)
+    assert given.scaled(fourfold).com == given.com

@@ -1,0 +1,157 @@
+"""Where the time of an update goes, and how fast training is beside bare physics.
+
+An update is one jitted call, so its parts are timed by themselves on what an update has
+collected. Parts and whole are timed in turn, round by round, so that other load on the
+machine slows all of them alike.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from baselines.ppo import PPO, Rollout, TrainState
+from mimic_envs.env import FunctionalEnv
+from mimic_envs.physics.native import NativePhysics
+
+PARTS = ("environment", "anchor", "policy", "learning")
+WHOLE, RAW = "update", "raw physics"
+
+
+@dataclasses.dataclass(frozen=True)
+class Profile:
+    """Seconds of each round.
+
+    Attributes:
+        seconds: (rounds,) of each of `PARTS` and of the whole; and, on the `native` backend, of
+            as many control steps of as many simulations in C alone, from the same states with
+            the same actions.
+        steps: Environment steps of an update.
+    """
+
+    seconds: dict[str, np.ndarray]
+    steps: int
+
+    @property
+    def fraction_of_raw(self) -> float | None:
+        """Throughput of training relative to bare physics, the median over rounds."""
+        if RAW not in self.seconds:
+            return None
+        return float(np.median(self.seconds[RAW] / self.seconds[WHOLE]))
+
+    def show(self, console: Console) -> None:
+        """Print a table."""
+        whole = float(np.median(self.seconds[WHOLE]))
+        parts = {name: float(np.median(self.seconds[name])) for name in PARTS}
+        parts["other"] = whole - sum(parts.values())
+        table = Table("", "seconds", "part", title=f"an update of {self.steps:,} steps")
+        for name, seconds in {**parts, WHOLE: whole}.items():
+            table.add_row(name, f"{seconds:.3f}", f"{seconds / whole:.0%}")
+        console.print(table)
+        console.print(f"{self.steps / whole:,.0f} environment steps/s")
+        if self.fraction_of_raw is not None:
+            raw = self.steps / float(np.median(self.seconds[RAW]))
+            console.print(
+                f"{self.fraction_of_raw:.2f} of the {raw:,.0f} steps/s of physics alone, with "
+                "the same number of simulations"
+            )
+
+
+def measure(
+    learner: PPO, env: FunctionalEnv, anchor_params: Any, state: TrainState, rounds: int = 5
+) -> Profile:
+    """Time an update and its parts, after one round that compiles and does not count.
+
+    Args:
+        learner: What learns.
+        env: The environment.
+        anchor_params: See `baselines.actor.Actor`.
+        state: Where to begin; the updates go on from there.
+        rounds: How often.
+    """
+    parts = _Parts(learner)
+    seconds: dict[str, list[float]] = {}
+    for _ in range(rounds + 1):
+        after, rollout = jax.block_until_ready(learner.collect(env, anchor_params, state))
+        calls: dict[str, Callable[[], Any]] = {
+            "environment": lambda: parts.environment(env, state, rollout),  # noqa: B023
+            "anchor": lambda: parts.anchor(anchor_params, state),  # noqa: B023
+            "policy": lambda: parts.policy(state, rollout),  # noqa: B023
+            "learning": lambda: learner.improve(after, rollout, state.memory),  # noqa: B023
+            WHOLE: lambda: learner.update(env, anchor_params, state),  # noqa: B023
+        }
+        if isinstance(env.physics, NativePhysics):
+            calls[RAW] = _raw_steps(env, state, rollout)
+        results = {}
+        for name, call in calls.items():
+            began = time.perf_counter()
+            results[name] = jax.block_until_ready(call())
+            seconds.setdefault(name, []).append(time.perf_counter() - began)
+        state = results[WHOLE][0]
+    return Profile(
+        {name: np.array(x[1:]) for name, x in seconds.items()}, learner.config.steps_per_update
+    )
+
+
+class _Parts:
+    """The parts of `PPO.collect` by themselves."""
+
+    def __init__(self, learner: PPO) -> None:
+        self._actor, self._unroll = learner.actor, learner.config.unroll
+        self.environment = jax.jit(self._environment)
+        self.anchor = jax.jit(self._anchor)
+        self.policy = jax.jit(self._policy)
+
+    def _environment(self, env: FunctionalEnv, state: TrainState, rollout: Rollout) -> Any:
+        """The same steps with the same resets."""
+        return jax.lax.scan(
+            lambda states, action: jax.vmap(env.step_autoreset)(states, action),
+            state.environments,
+            rollout.action,
+        )
+
+    def _anchor(self, anchor_params: Any, state: TrainState) -> Any:
+        """As many actions of the anchor, all in the first state."""
+
+        def step(sum_: jax.Array, _: None) -> tuple[jax.Array, None]:
+            # so that the compiler cannot do it once for all steps
+            physics = state.environments.physics
+            physics = dataclasses.replace(physics, qpos=physics.qpos + 0.0 * sum_)
+            states = dataclasses.replace(state.environments, physics=physics)
+            return self._actor.anchor_actions(anchor_params, states).sum(), None
+
+        return jax.lax.scan(step, jnp.zeros(()), None, self._unroll)[0]
+
+    def _policy(self, state: TrainState, rollout: Rollout) -> Any:
+        """The same actions, one step at a time."""
+
+        def step(memory: Any, now: tuple[Any, ...]) -> tuple[Any, Any]:
+            now = jax.tree.map(lambda x: x[None], now)
+            output = self._actor.unroll(state.params["actor"], state.statistics, memory, *now)
+            return output.memory, output.mean
+
+        stretch = rollout.obs, rollout.anchor, rollout.first, rollout.noise
+        return jax.lax.scan(step, state.memory, stretch)
+
+
+def _raw_steps(env: FunctionalEnv, state: TrainState, rollout: Rollout) -> Callable[[], None]:
+    """Steps of C MuJoCo, without observations, rewards and resets."""
+    assert isinstance(env.physics, NativePhysics)
+    actions = np.clip(np.asarray(rollout.action), -1.0, 1.0)
+    words = np.ascontiguousarray(state.environments.physics.private)
+    batch = env.physics.batch(actions.shape[1])
+    batch.rows[:] = words.view(np.float64)
+
+    def steps() -> None:
+        for now in actions:
+            batch.advance(now)
+
+    return steps

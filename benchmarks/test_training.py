@@ -1,0 +1,34 @@
+"""How much of the speed of bare physics training keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from pytest_benchmark.fixture import BenchmarkFixture
+
+from baselines import profile, train
+
+FREE_TIME = {"mimic_envs/MouseArm-v0": None, "mimic_envs/Rodent-v0": 0.5}
+"""What is required of each environment."""
+
+
+@pytest.mark.parametrize("env_id", FREE_TIME)
+def test_training_against_raw_physics(
+    benchmark: BenchmarkFixture, claim: Callable[..., None], env_id: str
+) -> None:
+    """PPO with its default networks and an anchor, all of its work included."""
+    run = train.Run(
+        train.parse(["--env", env_id, "--anchor", "fixed", "--profile"]), train.Console(quiet=True)
+    )
+    measured = benchmark.pedantic(run.profile, rounds=1)
+    whole, raw = (np.median(measured.seconds[name]) for name in (profile.WHOLE, profile.RAW))
+    claim(
+        f"training / raw physics, {env_id}",
+        measured.fraction_of_raw,
+        at_least=FREE_TIME[env_id],
+        env_steps_per_s=measured.steps / whole,
+        raw_steps_per_s=measured.steps / raw,
+        **{name: np.median(x) / whole for name, x in measured.seconds.items()},
+    )
