@@ -1,7 +1,7 @@
 """Brax's PPO on our environments: `python -m baselines.brax_ppo --env mimic_envs/MouseArm-v0`.
 
-For comparison. Needs `pip install -e '.[brax]'`. Brax's trainer is used as it is released; two
-things stand between it and an environment of ours:
+For comparison. Needs `pip install -e '.[baselines,brax]'`. Brax's trainer is used as it is
+released; two things stand between it and an environment of ours:
 
 - Brax 0.14.2 calls `jax.device_put_replicated`, which JAX has removed. `_replicated` does what
   it did, and JAX has it back while Brax trains (`_with_replication`).
@@ -36,7 +36,8 @@ from brax.training.agents.ppo import train as brax_ppo
 from rich.console import Console
 
 import mimic_envs
-from baselines.exported import Mlp, Record, body_of
+from baselines.exported import Mlp, Record
+from baselines.runs import body_of
 from mimic_envs.env import FunctionalEnv, flatten
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import pathlib
-import time
 from typing import Any
 
 import jax
@@ -13,12 +12,12 @@ import numpy as np
 from rich.console import Console
 
 import mimic_envs
+from baselines import runs
+from baselines.checkpoints import write_json
 from baselines.log import Log
 from mimic_envs import clips as clips_
 from mimic_envs import scoring
 from mimic_envs.env import FunctionalEnv, State
-from mimic_envs.files import atomically
-from mimic_envs.messages import unknown
 from mimic_envs.scoring import policies
 
 
@@ -103,24 +102,24 @@ class Record:
     """
 
     def __init__(self, directory: pathlib.Path, settings: dict[str, Any], console: Console) -> None:
-        body = body_of(settings["env"])
+        body = runs.body_of(settings["env"])
         if (directory / "config.json").exists():
             raise ValueError(f"{directory} holds a run already: choose another folder with --out")
         self._clips_name = settings["eval_clips"]
         self._clips = clips_.load(self._clips_name, body)
         options = {"threads": settings["threads"]}
         self.env = mimic_envs.make(body, clips=self._clips, backend_options=options)
-        _write_json(directory / "config.json", settings)
+        write_json(directory / "config.json", json.loads(json.dumps(settings, default=str)))
         self._settings, self._policy = settings, directory / "policy"
         self._console = console
         self._controller: ExportedController | None = None
         self._log = Log(directory, 0)
-        self._began = time.perf_counter()
+        self._clock = runs.Clock()
 
     @property
     def elapsed_s(self) -> float:
         """Seconds since the run began, scores included."""
-        return round(time.perf_counter() - self._began, 3)
+        return self._clock.elapsed()
 
     def update(self, updates: int, steps: int, values: dict[str, float]) -> None:
         """Log what was seen in training."""
@@ -134,16 +133,13 @@ class Record:
             self._controller = ExportedController(self._policy, self.env)
         self._controller.read()
         results = scoring.score(self.env, self._controller, self._clips, self._clips_name)
-        low, high = results.score_ci95
-        values = {"wall_time_s": wall_time_s, "score": results.score, "score_ci95": [low, high]}
+        values: dict[str, Any] = {"wall_time_s": wall_time_s, "score": results.score}
+        values["score_ci95"] = list(results.score_ci95)
         means = {f"score/{name}": float(np.mean(x)) for name, x in results.metrics.items()}
         # left out where a metric has no frames: JSON has no NaN
         values |= {name: x for name, x in means.items() if np.isfinite(x)}
         self._log.write("evaluation", updates, steps, values)
-        self._console.print(
-            f"{steps:>12,} steps {wall_time_s:7.0f} s   "
-            f"score {results.score:.4f} ({low:.4f} to {high:.4f}) on {self._clips_name}"
-        )
+        self._console.print(runs.said(steps, values, self._clips_name))
 
     def _export(self, policy: Mlp, steps: int, wall_time_s: float) -> None:
         """Write the policy, and what it was trained on."""
@@ -155,24 +151,8 @@ class Record:
             "wall_time_s": wall_time_s,
             "versions": scoring.results.versions(),
         }
-        _write_json(self._policy / "training.json", training)
+        write_json(self._policy / "training.json", training)
 
     def close(self) -> None:
         """Close the log."""
         self._log.close()
-
-
-def body_of(env_id: str) -> str:
-    """Name of the body of an environment id.
-
-    Raises:
-        ValueError: There is no such environment.
-    """
-    if env_id not in mimic_envs.ENV_IDS:
-        raise ValueError(unknown("environment", env_id, mimic_envs.ENV_IDS))
-    return mimic_envs.ENV_IDS[env_id]
-
-
-def _write_json(path: pathlib.Path, content: dict[str, Any]) -> None:
-    with atomically(path) as partial:
-        partial.write_text(json.dumps(content, default=str, indent=1) + "\n")

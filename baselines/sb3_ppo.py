@@ -1,6 +1,6 @@
 """Stable-Baselines3's PPO: `python -m baselines.sb3_ppo --env mimic_envs/MouseArm-v0 --minutes 10`.
 
-For comparison. Needs `pip install -e '.[sb3]'`. The run's folder holds `config.json`,
+For comparison. Needs `pip install -e '.[baselines,sb3]'`. The run's folder holds `config.json`,
 `metrics.jsonl` and `policy/`, which `mimic-envs score --policy` reads.
 """
 
@@ -24,7 +24,8 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
-from baselines.exported import Mlp, Record, body_of
+from baselines.exported import Mlp, Record
+from baselines.runs import body_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Arguments:
     """Folder of the run; runs/<body>-sb3-seed<seed> if absent."""
     steps: int = 2_000_000
     """Environment steps, rounded up to whole updates."""
-    minutes: float = math.inf
+    minutes: float | None = None
     """Wall time, scores included, after which training ends even if steps are left."""
     seed: int = 0
     clips: str = "builtin/train"
@@ -209,7 +210,8 @@ class _Watch(BaseCallback):
     def __init__(self, arguments: Arguments, env: VecNormalize, record: Record) -> None:
         super().__init__()
         self._env, self._record = env, record
-        self._every, self._limit_s = arguments.eval_every, 60 * arguments.minutes
+        self._every = arguments.eval_every
+        self._limit_s = math.inf if arguments.minutes is None else 60 * arguments.minutes
         self._updates, self._scored_at = 0, -1
         self._rewards: list[float] = []
         self._mark = time.perf_counter()

@@ -17,12 +17,10 @@ import time
 
 import tyro
 
-from baselines import log, plot
+from baselines import log, plot, runs
 
 SHARE = 0.2
 """Part of Stable-Baselines3's time in which ours should reach its score."""
-STOPPED = 130
-"""Exit status of `baselines.train` when it was asked to end."""
 SB3_DEFAULTS = (
     *("--environments", "16", "--ppo.n-steps", "2048", "--ppo.batch-size", "64"),
     *("--ppo.n-epochs", "10", "--ppo.gae-lambda", "0.95", "--ppo.learning-rate", "3e-4"),
@@ -95,7 +93,7 @@ def run(command: list[str], folder: pathlib.Path, minutes: float) -> None:
             if command[0] == "baselines.train":
                 process.send_signal(signal.SIGINT)
             break
-    if process.wait() not in (0, STOPPED):
+    if process.wait() not in (0, runs.INTERRUPTED):
         raise RuntimeError(f"{folder.name} ended with status {process.returncode}")
 
 
