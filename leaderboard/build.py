@@ -259,13 +259,22 @@ class Site:
 def _templates() -> Any:
     import jinja2
 
-    return jinja2.Environment(
+    pages = jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE / "templates"),
         autoescape=True,  # what submissions say is text, never markup
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    pages.filters["breakable"] = _breakable
+    return pages
+
+
+def _breakable(name: str) -> Any:
+    """A name of a clip that may go on in the next line after an underscore."""
+    import markupsafe
+
+    return markupsafe.escape(name).replace("_", markupsafe.Markup("_<wbr>"))
 
 
 def _profile(entries: Sequence[Entry]) -> Any:
