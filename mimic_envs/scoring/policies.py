@@ -113,6 +113,8 @@ def load(folder: str | os.PathLike[str], env: FunctionalEnv, name: str = "policy
 def folders(folder: str | os.PathLike[str]) -> list[pathlib.Path]:
     """Policies of one training run each: the folder itself, or its subfolders 0, 1, ...
 
+    Each is a policy for all clips, or has one for each clip, see `mimic_envs.scoring.experts`.
+
     Raises:
         ValueError: There are none, or the numbers do not begin at 0 or have gaps.
     """
@@ -121,10 +123,14 @@ def folders(folder: str | os.PathLike[str]) -> list[pathlib.Path]:
         return [folder]
     if not folder.is_dir():
         raise ValueError(f"{folder}: no such folder")
-    found = sorted(int(p.name) for p in folder.iterdir() if p.is_dir() and p.name.isdigit())
+    names = [p.name for p in folder.iterdir() if p.is_dir()]
+    found = sorted(int(name) for name in names if name.isdigit())
+    if not found and any((folder / name / "policy.json").is_file() for name in names):
+        return [folder]
     if not found or found != list(range(len(found))):
         raise ValueError(
-            f"{folder}: expected policy.json, or a folder for each training seed: 0, 1, ..."
+            f"{folder}: expected policy.json, a folder with one for each clip, or folders of "
+            "either kind for each training seed: 0, 1, ..."
         )
     return [folder / str(i) for i in found]
 

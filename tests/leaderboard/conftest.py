@@ -19,9 +19,11 @@ def env() -> FunctionalEnv:
     return mimic_envs.make("worm", clips="builtin/tiny", terminate=False)
 
 
-def mlp(folder: pathlib.Path, env: FunctionalEnv, scale: float = 1.0) -> pathlib.Path:
+def mlp(
+    folder: pathlib.Path, env: FunctionalEnv, scale: float = 1.0, seed: int = 0
+) -> pathlib.Path:
     """A policy with random weights."""
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     sizes = [sum(policies.widths(env).values()), 16, env.action_size]
     tensors = {"mean": np.zeros(sizes[0]), "std": np.ones(sizes[0])}
     for i, (a, b) in enumerate(itertools.pairwise(sizes)):

@@ -73,12 +73,16 @@ def flat(body: str, level: float, seeds: int = 3) -> np.ndarray:
 
 
 def board(root: pathlib.Path) -> None:
-    """Fill a folder with `submissions` and `verified`; four of the worm's may be shown."""
+    """Fill a folder with `submissions` and `verified`; five of the worm's may be shown.
+
+    One of them is an expert.
+    """
     for body in frozen.get("mimic-1").env_ids:
         hand_in(root, body, "good", flat(body, 0.8), video=body == "rodent")
     hand_in(root, "worm", "equal", flat("worm", 0.801), name=NASTY)
     hand_in(root, "worm", "poor", flat("worm", 0.2), authors=[NASTY], summary=NASTY)
     hand_in(root, "worm", "replayed", flat("worm", 0.95), tier="T1", name=60 * "n")
+    hand_in(root, "worm", "apart", flat("worm", 0.97), kind="expert")
     hand_in(root, "worm", "reported", flat("worm", 0.99), tier="T0")
     hand_in(root, "worm", "tried", flat("worm", 0.99), track="practice")
     changed = hand_in(root, "worm", "changed", flat("worm", 0.99)) / "results.json"

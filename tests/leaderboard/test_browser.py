@@ -200,7 +200,7 @@ def test_two_entries_are_compared(site, visit) -> None:
     page.get_by_label("first entry").select_option("worm-20261101-good")
     second = page.get_by_label("second entry")
     rivals = second.locator("option").evaluate_all("all => all.map(option => option.value)")
-    assert rivals == [f"worm-20261101-{name}" for name in ("equal", "poor", "replayed")]
+    assert rivals == [f"worm-20261101-{name}" for name in ("apart", "equal", "poor", "replayed")]
     second.select_option("worm-20261101-poor")
     answer = page.locator("#answer").inner_text()
     assert "good beats poor with probability 100 % (95 % interval 100 to 100 %)" in answer

@@ -21,7 +21,7 @@ def collect(board: pathlib.Path) -> tuple[list[ranking.Entry], list[str]]:
 def test_only_what_was_verified_is_shown(board) -> None:
     entries, left_out = collect(board)
     worms = [e.method for e in entries if e.record["body"] == "worm"]
-    assert worms == ["equal", "good", "poor", "replayed"]
+    assert worms == ["equal", "good", "poor", "replayed", "apart"]
     assert sorted(text.split("20261101-")[1] for text in left_out) == [
         "changed: has changed since it was verified",
         "new: not verified yet",
@@ -39,6 +39,7 @@ def test_ranks_and_ties(board) -> None:
         "good": (1, True),
         "poor": (3, False),
         "replayed": (4, False),
+        "apart": (1, False),  # an expert
     }
 
 
@@ -117,7 +118,7 @@ def pages(site: pathlib.Path) -> list[Page]:
 def test_there_is_a_page_for_everything(site) -> None:
     bodies = list(frozen.get("mimic-1").env_ids)
     assert {p.stem for p in (site / "bodies").iterdir()} == set(bodies)
-    assert len(list((site / "submissions").glob("*.html"))) == len(bodies) + 3
+    assert len(list((site / "submissions").glob("*.html"))) == len(bodies) + 4
     for page in pages(site):
         assert page.tags.count("h1") == 1, page.path
         assert page.problems == [], page.path
