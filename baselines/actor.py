@@ -3,14 +3,15 @@
 Actions are `N(mean, std^2)` with a learned `std` per actuator; the environment clips them
 to [-1, 1]. The mean is what the network says plus the anchor's action. The anchor is a
 controller that needs no training (`pd`), so that the actor starts with what that controller
-can do and learns the rest: the environment stays driven by torques or muscles.
+can do and learns the rest: the environment stays driven by torques or muscles. With
+`targets` an action is instead what the anchor shall aim for, see `PDController.steered`: noise
+then moves joints, not single muscles, and there are fewer joints than muscles.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable
 from typing import Any, Literal
 
 import jax
@@ -19,8 +20,9 @@ import jax.numpy as jnp
 from baselines import networks, normaliser
 from baselines.networks import Memory, Output, Params, Policy
 from baselines.normaliser import Normaliser
+from mimic_envs.controllers.pd import PDController
 
-AnchorMode = Literal["off", "fixed", "learnable"]
+AnchorMode = Literal["off", "fixed", "learnable", "targets"]
 SMALLEST_LOG_STD = -5.0
 
 
@@ -30,18 +32,17 @@ class Actor:
 
     Attributes:
         policy: The network.
-        action_size: Number of actuators.
+        action_size: Numbers in an action: of actuators, or of the anchor's targets.
         anchor: `off`; `fixed`: the anchor's action as it is; `learnable`: through a linear
-            map that starts as the identity.
-        anchor_act: `(anchor_params, state) -> action` of one environment, (nu,); not used if
-            the anchor is off.
+            map that starts as the identity; `targets`: actions are what the anchor aims for.
+        controller: The anchor; None if it is off.
         initial_std: Standard deviation of the actions before training.
     """
 
     policy: Policy
     action_size: int
     anchor: AnchorMode
-    anchor_act: Callable[[Any, Any], jax.Array] | None
+    controller: PDController | None
     initial_std: float
 
     def init(self, key: jax.Array) -> Params:
@@ -56,11 +57,18 @@ class Actor:
         return params
 
     def anchor_actions(self, anchor_params: Any, states: Any) -> jax.Array:
-        """Actions of the anchor in a batch of environments, (N, nu); zero if it is off."""
-        if self.anchor == "off":
+        """What the anchor adds in a batch of environments, (N, action_size); zero if nothing."""
+        if self.controller is None or self.anchor == "targets":
             return jnp.zeros((len(states.reward), self.action_size))
-        assert self.anchor_act is not None
-        return jax.vmap(self.anchor_act, in_axes=(None, 0))(anchor_params, states)
+        any_key = jnp.zeros(2, jnp.uint32)  # it is deterministic
+        act = jax.vmap(self.controller.act, in_axes=(None, 0, None))
+        return act(anchor_params, states, any_key)
+
+    def controls(self, anchor_params: Any, states: Any, actions: jax.Array) -> jax.Array:
+        """What a batch of environments gets, (N, nu), for actions (N, action_size)."""
+        if self.controller is None or self.anchor != "targets":
+            return actions
+        return jax.vmap(self.controller.steered, (None, 0, 0))(anchor_params, states, actions)
 
     def unroll(
         self,

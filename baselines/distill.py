@@ -144,6 +144,8 @@ class DAgger:
     """
 
     def __init__(self, config: Config, actor: Actor, teacher: Controller) -> None:
+        if actor.anchor == "targets":
+            raise ValueError("anchor 'targets' cannot be distilled: a teacher says no targets")
         self.config = config
         self.actor = actor
         self.teacher = teacher

@@ -7,7 +7,6 @@ A folder is what `mimic-envs score --policy`, `mimic-envs play --policy` and the
 from __future__ import annotations
 
 import dataclasses
-import functools
 import json
 import os
 import pathlib
@@ -24,12 +23,9 @@ from baselines.actor import Actor, AnchorMode
 from baselines.checkpoints import write_json
 from baselines.networks import Params, Sizes
 from baselines.normaliser import Moments, Normaliser
-from mimic_envs import controllers
+from mimic_envs.controllers.pd import PDController
 from mimic_envs.env import FunctionalEnv, State
 from mimic_envs.scoring import policies
-
-ANCHOR = "pd"
-"""Name of the controller that anchors policies."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,21 +49,17 @@ class Spec:
 
 def build(spec: Spec, env: FunctionalEnv) -> tuple[Actor, Any]:
     """The actor for an environment, and the arrays of its anchor."""
-    groups = _group_widths(env)
-    act, anchor_params = None, ()
-    if spec.anchor != "off":
+    groups, size = _group_widths(env), env.action_size
+    controller = None if spec.anchor == "off" else PDController(env)
+    if controller is not None and spec.anchor == "targets":
+        size = controller.aims
+    elif controller is not None:
         groups["anchor"] = env.action_size
-        anchor = controllers.make(ANCHOR, env)
-        # it is deterministic: any key will do
-        act = functools.partial(_act_with_any_key, anchor.act)
-        anchor_params = anchor.params
-    sizes = Sizes(tuple(groups.items()), env.action_size)
-    network = networks.make(spec.network, sizes, spec.hidden, spec.latent_size)
-    return Actor(network, env.action_size, spec.anchor, act, spec.initial_std), anchor_params
-
-
-def _act_with_any_key(act: Any, params: Any, state: State) -> jax.Array:
-    return act(params, state, jnp.zeros(2, jnp.uint32))
+    network = networks.make(
+        spec.network, Sizes(tuple(groups.items()), size), spec.hidden, spec.latent_size
+    )
+    anchor_params = () if controller is None else controller.params
+    return Actor(network, size, spec.anchor, controller, spec.initial_std), anchor_params
 
 
 class PolicyController:
@@ -108,8 +100,8 @@ class PolicyController:
         first = jnp.zeros((1, 1), bool)
         noise = jnp.zeros((1, 1, self._actor.policy.noise_size))
         output = self._actor.unroll(params, statistics, memory, obs, anchor[None], first, noise)
-        action = jnp.clip(output.mean[0, 0], -1.0, 1.0)
-        return action, jax.tree.map(lambda x: x[0], output.memory)
+        controls = self._actor.controls(anchor_params, states, output.mean[0])
+        return jnp.clip(controls[0], -1.0, 1.0), jax.tree.map(lambda x: x[0], output.memory)
 
 
 def actor_statistics(statistics: Normaliser) -> Normaliser:
@@ -186,7 +178,8 @@ def _options(spec: Spec) -> dict[str, Any]:
         "clip": normaliser.LIMIT,
     }
     options |= {"squash": False} if spec.network == "mlp" else {"latent_size": spec.latent_size}
-    return options | ({} if spec.anchor == "off" else {policies.ANCHOR: ANCHOR})
+    anchor = {"off": None, "targets": "pd-targets"}.get(spec.anchor, "pd")
+    return options | ({} if anchor is None else {policies.ANCHOR: anchor})
 
 
 def _tensors(
@@ -200,7 +193,7 @@ def _tensors(
     groups = list(policies.widths(env))
     mean = [statistics[group].mean for group in groups]
     std = [normaliser.std(statistics[group]) for group in groups]
-    if spec.anchor != "off":
+    if spec.anchor in ("fixed", "learnable"):
         # the anchor's action is seen as it is
         mean.append(jnp.zeros(env.action_size))
         std.append(jnp.ones(env.action_size))

@@ -147,7 +147,8 @@ class Rollout(NamedTuple):
         anchor: Actions of the anchor.
         noise: What was random inside the policy.
         first: Whether the step was the first of its episode.
-        action: What was done.
+        action: What was chosen.
+        controls: What the environment got, which differs where actions are targets.
         log_probability: Of the action.
         reward: What is learned from, see `PPO`.
         terminated: Whether the episode failed.
@@ -163,6 +164,7 @@ class Rollout(NamedTuple):
     noise: jax.Array
     first: jax.Array
     action: jax.Array
+    controls: jax.Array
     log_probability: jax.Array
     reward: jax.Array
     terminated: jax.Array
@@ -335,7 +337,8 @@ class PPO:
             mean = output.mean[0]
             action = mean + jnp.exp(log_std) * jax.random.normal(action_key, mean.shape)
             seen, seen_later = jax.vmap(self._privileged, (None, 0))(env, environments)
-            moved, result = jax.vmap(env.step_autoreset)(environments, action)
+            controls = actor.controls(anchor_params, environments, action)
+            moved, result = jax.vmap(env.step_autoreset)(environments, controls)
             done = result.terminated | result.truncated
             record = Rollout(
                 obs=environments.obs,
@@ -346,6 +349,7 @@ class PPO:
                 noise=noise,
                 first=first,
                 action=action,
+                controls=controls,
                 log_probability=actors.log_probability(action, mean, log_std),
                 reward=self._reward(result),
                 terminated=result.terminated,

@@ -115,18 +115,20 @@ class _Parts:
         return jax.lax.scan(
             lambda states, action: jax.vmap(env.step_autoreset)(states, action),
             state.environments,
-            rollout.action,
+            rollout.controls,
         )
 
     def _anchor(self, anchor_params: Any, state: TrainState) -> Any:
         """As many actions of the anchor, all in the first state."""
+        still = jnp.zeros((len(state.first), self._actor.action_size))
 
         def step(sum_: jax.Array, _: None) -> tuple[jax.Array, None]:
             # so that the compiler cannot do it once for all steps
             physics = state.environments.physics
             physics = dataclasses.replace(physics, qpos=physics.qpos + 0.0 * sum_)
             states = dataclasses.replace(state.environments, physics=physics)
-            return self._actor.anchor_actions(anchor_params, states).sum(), None
+            added = self._actor.anchor_actions(anchor_params, states)
+            return (added.sum() + self._actor.controls(anchor_params, states, still).sum()), None
 
         return jax.lax.scan(step, jnp.zeros(()), None, self._unroll)[0]
 
@@ -145,7 +147,7 @@ class _Parts:
 def _raw_steps(env: FunctionalEnv, state: TrainState, rollout: Rollout) -> Callable[[], None]:
     """Steps of C MuJoCo, without observations, rewards and resets."""
     assert isinstance(env.physics, NativePhysics)
-    actions = np.clip(np.asarray(rollout.action), -1.0, 1.0)
+    actions = np.clip(np.asarray(rollout.controls), -1.0, 1.0)
     words = np.ascontiguousarray(state.environments.physics.private)
     batch = env.physics.batch(actions.shape[1])
     batch.rows[:] = words.view(np.float64)

@@ -56,7 +56,7 @@ def build(
     entries, left_out = ranking.collect(submissions, verified)
     for text in left_out:
         print(f"left out: {text}")
-    chosen = [e for e in entries if e.table[:2] == (protocol, track)]
+    chosen = [e for e in entries if e.task[:2] == (protocol, track)]
     site = Site(out, frozen.get(protocol), track, chosen)
     site.write()
     print(f"wrote {out / 'index.html'}: {len(chosen)} entries")
@@ -192,7 +192,7 @@ class Site:
         clips = self.protocol.clips(self.track, record["body"]).name
         env_id = self.protocol.env_ids[record["body"]]
         lines = [f"python -m leaderboard.verify {place}"]
-        if record["kind"] != "expert":
+        if record["kind"] == "controller" or (entry.folder / "policy").is_dir():
             score = f"mimic-envs score {env_id} {what} --clips {clips}"
             lines.insert(0, f"{score} --seeds {record['seeds']}")
         return "\n".join(lines)
@@ -259,13 +259,22 @@ class Site:
 def _templates() -> Any:
     import jinja2
 
-    return jinja2.Environment(
+    pages = jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE / "templates"),
         autoescape=True,  # what submissions say is text, never markup
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    pages.filters["breakable"] = _breakable
+    return pages
+
+
+def _breakable(name: str) -> Any:
+    """A name of a clip that may go on in the next line after an underscore."""
+    import markupsafe
+
+    return markupsafe.escape(name).replace("_", markupsafe.Markup("_<wbr>"))
 
 
 def _profile(entries: Sequence[Entry]) -> Any:

@@ -15,7 +15,7 @@ import numpy as np
 
 from mimic_envs import controllers, scoring
 from mimic_envs.env import FunctionalEnv
-from mimic_envs.scoring import policies, results, statistics
+from mimic_envs.scoring import experts, policies, results, statistics
 from mimic_envs.scoring.protocol import Actor
 from mimic_envs.scoring.recording import ReplayController, Rollouts, load_scores
 from mimic_envs.scoring.submissions import Submission, problems
@@ -112,7 +112,7 @@ def _run_again(report: Report, submission: Submission, env: FunctionalEnv, check
             actors: list[Actor] = [controllers.make(record["controller"], env)] * record["seeds"]
         elif submission.policy.is_dir():
             folders = policies.folders(submission.policy)
-            actors = [policies.load(one, env, record["slug"]) for one in folders]
+            actors = [experts.load(one, env, record["slug"]) for one in folders]
         else:
             report.flags.append("no policy was handed in, so it was not run again")
             return

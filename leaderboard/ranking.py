@@ -43,9 +43,19 @@ class Entry:
     tied: bool = False
 
     @property
-    def table(self) -> tuple[str, str, str]:
+    def expert(self) -> bool:
+        """Whether each clip has its own policy, trained on it: ranked apart from the others."""
+        return self.record["kind"] == "expert"
+
+    @property
+    def task(self) -> tuple[str, str, str]:
         """Protocol, track and body: entries are compared within these only."""
         return self.record["protocol"], self.record["track"], self.record["body"]
+
+    @property
+    def table(self) -> tuple[str, str, str, bool]:
+        """What it is ranked in: its task, among experts or among the others."""
+        return *self.task, self.expert
 
     @property
     def page(self) -> str:
@@ -131,6 +141,7 @@ class Overall:
         name: What it is called.
         authors: Who made it.
         entries: Its entries by body.
+        expert: As `Entry.expert`.
         score: Mean of the bodies' scores; a body without an entry makes it None.
         interval: Its 95 % interval.
         rank: As `Entry.rank`; 0 for methods that miss a body.
@@ -140,6 +151,7 @@ class Overall:
     name: str
     authors: tuple[str, ...]
     entries: dict[str, Entry]
+    expert: bool
     score: float | None
     interval: tuple[float, float] | None
     rank: int = 0
@@ -153,20 +165,25 @@ def overall(entries: Sequence[Entry], bodies: Sequence[str]) -> list[Overall]:
         entries: Those of one protocol and track.
         bodies: All bodies of the protocol.
     """
-    groups: dict[tuple[str, tuple[str, ...]], dict[str, Entry]] = {}
+    groups: dict[tuple[str, tuple[str, ...], bool], dict[str, Entry]] = {}
     for entry in sorted(entries, key=order, reverse=True):  # the best of each body stays
-        key = entry.method, tuple(entry.record["authors"])
+        key = entry.method, tuple(entry.record["authors"]), entry.expert
         groups.setdefault(key, {})[entry.record["body"]] = entry
     result = []
-    for (_, authors), found in groups.items():
+    for (_, authors, expert), found in groups.items():
         name = next(iter(found.values())).record["name"]
-        method = Overall(name, authors, dict(sorted(found.items())), None, None)
+        method = Overall(name, authors, dict(sorted(found.items())), expert, None, None)
         if set(found) == set(bodies):
             scores = [one.metrics["score"] for one in method.entries.values()]
             method.score, *interval = statistics.mean_over_bodies(scores)
             method.interval = (interval[0], interval[1])
         result.append(method)
-    whole = [m for m in result if m.interval]
+    for kind in (False, True):
+        _rank_overall([m for m in result if m.interval and m.expert == kind])
+    return sorted(result, key=lambda m: (m.expert, -(m.score or -1), m.name))
+
+
+def _rank_overall(whole: Sequence[Overall]) -> None:
     for one in whole:
         above = [
             m for m in whole if m.interval and one.interval and m.interval[0] > one.interval[1]
@@ -174,15 +191,14 @@ def overall(entries: Sequence[Entry], bodies: Sequence[str]) -> list[Overall]:
         one.rank = 1 + len(above)
     for one in whole:
         one.tied = sum(m.rank == one.rank for m in whole) > 1
-    return sorted(result, key=lambda m: (-(m.score or -1), m.name))
 
 
 def comparisons(entries: Sequence[Entry]) -> dict[str, dict[str, Any]]:
-    """Probability of improvement for every ordered pair of one table, by `first|second`."""
+    """Probability of improvement for every ordered pair of one task, by `first|second`."""
     result = {}
     for a in entries:
         for b in entries:
-            if a is not b and a.table == b.table:
+            if a is not b and a.task == b.task:
                 ours, theirs = a.metrics["score"], b.metrics["score"]
                 low, high = statistics.improvement_interval(ours, theirs)
                 result[f"{a.page}|{b.page}"] = {

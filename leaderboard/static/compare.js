@@ -12,6 +12,10 @@ function element(name, text, attributes = {}) {
   return made;
 }
 
+function breakable(name) {  // after an underscore, as in the other tables
+  return name.split(/(?<=_)/).flatMap((part) => [part, document.createElement("wbr")]);
+}
+
 function rivals() {
   const chosen = second.value;
   const body = data.entries[first.value].body;
@@ -47,7 +51,9 @@ function show() {
   const rows = table.createTBody();
   a.clips.forEach((name, i) => {
     const row = rows.insertRow();
-    row.append(element("th", name, { scope: "row" }));
+    const heading = element("th", "", { scope: "row" });
+    heading.append(...breakable(name));
+    row.append(heading);
     for (const x of [a.scores[i], b.scores[i], a.scores[i] - b.scores[i]]) {
       row.append(element("td", x.toFixed(3)));
     }

@@ -1,5 +1,6 @@
 "use strict";
-// Tables of class "sortable": a click on a heading sorts, and a field above filters the rows.
+// Tables of class "sortable": a click on a heading sorts, and a field above filters the rows of
+// tables that are too long to see at a glance.
 
 function cellValue(row, column, numeric) {
   const cell = row.cells[column];
@@ -34,7 +35,7 @@ function filterTable(table, text) {
 }
 
 function addFilter(table, number) {
-  if (table.tBodies[0].rows.length < 3) return;
+  if (table.tBodies[0].rows.length < 6) return;
   const id = "filter-" + number;
   const controls = document.createElement("p");
   const label = document.createElement("label");

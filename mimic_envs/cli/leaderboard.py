@@ -40,7 +40,8 @@ def new(
         name: What the leaderboard calls it.
         authors: Who made it.
         controller: Name of a controller of this package.
-        policy: Folder of a trained policy, or with one for each training seed in 0, 1, ...
+        policy: Folder of a trained policy, or of one for each clip in folders of their names;
+            for several training seeds such folders in 0, 1, ...
         trained_on: Clip sets it was trained on, for example builtin/train, or clip files.
         track: builtin; or practice, which takes seconds and is never ranked.
         protocol: Name of the protocol.

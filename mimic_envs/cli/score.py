@@ -29,7 +29,8 @@ def score(
     Args:
         env_id: Environment id, for example mimic_envs/Rodent-v0.
         controller: Name of the controller: zero, random, pd or wbc; pd if no policy is given.
-        policy: Folder of a trained policy, or with one for each training seed in 0, 1, ...
+        policy: Folder of a trained policy, or of one for each clip in folders of their names;
+            for several training seeds such folders in 0, 1, ...
         clips: Built-in clip set, or path to a clip file.
         seeds: Runs of a controller with different random numbers (only `random` needs more
             than one), or how many of the training seeds of a policy; all if not given.
@@ -83,7 +84,7 @@ def actors(
         ValueError: Both a controller and a policy are given, or more seeds than there are.
     """
     from mimic_envs import controllers
-    from mimic_envs.scoring import policies
+    from mimic_envs.scoring import experts, policies
 
     if controller is not None and policy is not None:
         raise ValueError("--controller and --policy exclude each other")
@@ -96,7 +97,7 @@ def actors(
     if seeds is not None and seeds > len(folders):
         raise ValueError(f"--seeds {seeds}, but {policy} has policies of {len(folders)}")
     name = policy.resolve().name
-    return name, [policies.load(folder, env, name) for folder in folders[:seeds]]
+    return name, [experts.load(folder, env, name) for folder in folders[:seeds]]
 
 
 def _clip_table(results: Any) -> Table:

@@ -52,11 +52,15 @@ class PDParams(NamedTuple):
 class PDController:
     """See the module. Gains come from `body.pd`.
 
+    Attributes:
+        reach_rad: How far from the reference `steered` can aim.
+
     Raises:
         ValueError: An actuator of the body is of a kind that cannot be inverted.
     """
 
     name = "pd"
+    reach_rad = 0.5
 
     def __init__(self, env: FunctionalEnv) -> None:
         self._body, self._at = env.body, env.task.at
@@ -78,16 +82,23 @@ class PDController:
 
     def act(self, params: PDParams, state: State, key: jax.Array) -> jax.Array:
         """See `Controller.act`."""
-        return self.act_towards(params, state, jnp.zeros(len(self._at.tracked_dofs)))
+        return self.steered(params, state, jnp.zeros(self.aims))
 
-    def act_towards(self, params: PDParams, state: State, offset: jax.Array) -> jax.Array:
-        """The action towards other joint angles than the reference's.
+    @property
+    def aims(self) -> int:
+        """Number of joints whose targets can be moved: the tracked ones."""
+        return len(self._at.tracked_dofs)
+
+    def steered(self, params: PDParams, state: State, aim: jax.Array) -> jax.Array:
+        """The action, (nu,), towards joint angles beside the reference's.
 
         Args:
             params: Of the controller.
             state: Of one environment.
-            offset: Added to the reference's angles of the tracked joints, (joints,) rad.
+            aim: How far beside, of each tracked joint, (aims,) in units of `reach_rad`;
+                clipped to [-1, 1].
         """
+        offset = self.reach_rad * jnp.clip(aim, -1.0, 1.0)
         wanted = self.activation(params, state, offset)
         control = self._dynamics.control(state.physics.act, wanted)
         middle, half = control_range(self._body.model)

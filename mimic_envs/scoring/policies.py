@@ -4,10 +4,12 @@ A policy folder has `policy.json`, which declares an architecture, and either
 `weights.safetensors` or `model.onnx`. No code is read from it. To add an architecture, write
 a function from `Declared` to a `Policy` and add a line to `ARCHITECTURES`.
 
-Every architecture has the option `anchor`, the name of a controller of this package. Then the
-observation has one more group, `anchor`, which is that controller's action, and the action is
-what the network says plus the anchor's, times the matrix `anchor/weight` (nu, nu) if there is
-such a tensor.
+Every architecture has the option `anchor`. With `pd` the observation has one more group,
+`anchor`, which is the action of the controller `pd`, and the action is what the network says
+plus the anchor's, times the matrix `anchor/weight` (nu, nu) if there is such a tensor. With
+`pd-targets` the network steers `pd`: its output, one number for each tracked joint, clipped to
+[-1, 1] and times `PDController.reach_rad`, is added to the reference's joint angles that `pd`
+aims for.
 """
 
 from __future__ import annotations
@@ -25,7 +27,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from mimic_envs import controllers
-from mimic_envs.controllers import Controller
+from mimic_envs.controllers import Controller, RememberingController
+from mimic_envs.controllers.pd import PDController
 from mimic_envs.env import FunctionalEnv, State
 from mimic_envs.files import atomically
 from mimic_envs.messages import unknown
@@ -33,8 +36,8 @@ from mimic_envs.scoring import safetensors, untrusted
 
 FORMAT = "mimic_envs.policy"
 FORMAT_VERSION = 1
-ANCHORS = ("pd",)
-"""Controllers that a policy may be anchored to: deterministic, and of negligible cost."""
+ANCHORS = ("pd", "pd-targets")
+"""How a policy may build on a controller: one that is deterministic and of negligible cost."""
 ANCHOR = "anchor"
 """The option, and the group of the observation."""
 _ANCHOR_WEIGHT = "anchor/weight"
@@ -45,7 +48,7 @@ Observation = Mapping[str, jax.Array]
 """Groups of the observation of one environment, `{"proprioception": (P,), "reference": (R,)}`."""
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(eq=False)
 class Policy:
     """A deterministic policy, which is a `RememberingController`.
 
@@ -101,6 +104,32 @@ class AnchoredPolicy:
         return added + (base if weight is None else base @ weight), memory
 
 
+class SteeringPolicy:
+    """A policy that tells the controller `pd` what to aim for, see the module.
+
+    Args:
+        policy: What steers.
+        controller: What is steered.
+    """
+
+    def __init__(self, policy: Policy, controller: PDController) -> None:
+        self.name, self.memory = policy.name, policy.memory
+        self.params = (policy.params, controller.params)
+        self._policy, self._controller = policy, controller
+
+    def act(self, params: Any, state: State, key: jax.Array) -> jax.Array:
+        """See `Controller.act`; as if every step were the first."""
+        return self.act_remembering(params, state, self.memory, key)[0]
+
+    def act_remembering(
+        self, params: Any, state: State, memory: Any, key: jax.Array
+    ) -> tuple[jax.Array, Any]:
+        """See `RememberingController.act_remembering`."""
+        params, controlled = params
+        aim, memory = self._policy.apply(params, state.obs, memory)
+        return self._controller.steered(controlled, state, aim), memory
+
+
 @dataclasses.dataclass(frozen=True)
 class Declared:
     """What an architecture gets to build a policy from.
@@ -110,7 +139,7 @@ class Declared:
         name: For results.
         options: Its options, JSON, without the anchor.
         widths: Numbers in each group of the observation, in their order; the anchor's last.
-        actions: Numbers in an action.
+        actions: Numbers that the network says.
     """
 
     folder: pathlib.Path
@@ -179,7 +208,7 @@ ARCHITECTURES: dict[str, tuple[str, str]] = {
 
 def load(
     folder: str | os.PathLike[str], env: FunctionalEnv, name: str = "policy"
-) -> Policy | AnchoredPolicy:
+) -> RememberingController:
     """The policy in a folder, for an environment.
 
     Raises:
@@ -200,6 +229,9 @@ def load(
     anchor = options.pop(ANCHOR, None)
     if anchor is None:
         return build(Declared(folder, name, options, groups, env.action_size))
+    if anchor == "pd-targets":
+        pd = PDController(env)
+        return SteeringPolicy(build(Declared(folder, name, options, groups, pd.aims)), pd)
     groups[ANCHOR] = env.action_size
     declared = Declared(folder, name, options, groups, env.action_size)
     return AnchoredPolicy(build(declared), controllers.make(anchor, env), declared.anchor_weight())
@@ -207,6 +239,8 @@ def load(
 
 def folders(folder: str | os.PathLike[str]) -> list[pathlib.Path]:
     """Policies of one training run each: the folder itself, or its subfolders 0, 1, ...
+
+    Each is a policy for all clips, or has one for each clip, see `mimic_envs.scoring.experts`.
 
     Raises:
         ValueError: There are none, or the numbers do not begin at 0 or have gaps.
@@ -216,10 +250,14 @@ def folders(folder: str | os.PathLike[str]) -> list[pathlib.Path]:
         return [folder]
     if not folder.is_dir():
         raise ValueError(f"{folder}: no such folder")
-    found = sorted(int(p.name) for p in folder.iterdir() if p.is_dir() and p.name.isdigit())
+    names = [p.name for p in folder.iterdir() if p.is_dir()]
+    found = sorted(int(name) for name in names if name.isdigit())
+    if not found and any((folder / name / "policy.json").is_file() for name in names):
+        return [folder]
     if not found or found != list(range(len(found))):
         raise ValueError(
-            f"{folder}: expected policy.json, or a folder for each training seed: 0, 1, ..."
+            f"{folder}: expected policy.json, a folder with one for each clip, or folders of "
+            "either kind for each training seed: 0, 1, ..."
         )
     return [folder / str(i) for i in found]
 

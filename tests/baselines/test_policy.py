@@ -46,7 +46,7 @@ def score(env: FunctionalEnv, chosen: controllers.Controller) -> scoring.Results
     return scoring.score(env, chosen, clips_.load(CLIPS, "mouse_arm"), CLIPS)
 
 
-@pytest.mark.parametrize("anchor", ["fixed", "learnable"])
+@pytest.mark.parametrize("anchor", ["fixed", "learnable", "targets"])
 def test_an_anchored_policy_starts_as_its_anchor(arm: FunctionalEnv, anchor: str) -> None:
     untrained = controller(arm, Spec(hidden=(16,), anchor=anchor))
     pd = controllers.make("pd", arm)
@@ -58,7 +58,7 @@ def test_an_anchored_policy_starts_as_its_anchor(arm: FunctionalEnv, anchor: str
     np.testing.assert_allclose(a, b, atol=0.05)
 
 
-NETWORKS = list(itertools.product(networks.NAMES, ["off", "fixed", "learnable"]))
+NETWORKS = list(itertools.product(networks.NAMES, ["off", "fixed", "learnable", "targets"]))
 
 
 @pytest.mark.parametrize(("network", "anchor"), NETWORKS)
@@ -87,6 +87,25 @@ def assert_same_in_one_step(arm: FunctionalEnv, before: Any, after: Any) -> None
     inside = np.abs(a) < 1
     assert inside.mean() > 0.2
     np.testing.assert_allclose(a, np.clip(b, -1, 1), atol=1e-5)
+
+
+@pytest.mark.parametrize("anchor", ["off", "learnable", "targets"])
+def test_training_goes_on_from_a_folder(
+    arm: FunctionalEnv, tmp_path: pathlib.Path, anchor: str
+) -> None:
+    spec = Spec("recurrent", hidden=(8, 8), latent_size=3, anchor=anchor)
+    params, statistics, _ = controller(arm, spec, 0.15).params
+    policy.save(tmp_path, spec, arm, params, statistics, {"steps": 50})
+    again, seen = policy.restore(tmp_path, spec, arm)
+    expected = {name: x for name, x in params.items() if name != "log_std"}
+    assert jax.tree.structure(again) == jax.tree.structure(expected)
+    jax.tree.map(np.testing.assert_array_equal, again, expected)
+    for name, moments in statistics.items():
+        np.testing.assert_allclose(seen[name].mean, moments.mean)
+        np.testing.assert_allclose(normaliser.std(seen[name]), normaliser.std(moments), rtol=1e-5)
+        assert seen[name].samples == 50
+    with pytest.raises(ValueError, match="give both the same"):
+        policy.restore(tmp_path, Spec("recurrent", hidden=(8, 9), latent_size=3), arm)
 
 
 def test_a_folder_says_what_it_is(arm: FunctionalEnv, tmp_path: pathlib.Path) -> None:

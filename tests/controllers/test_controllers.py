@@ -69,7 +69,7 @@ class TestPD:
         """The control undoes the activation filter: the wanted activation is there after it."""
         pd = controllers.make("pd", env)
         state = env.reset(jax.random.key(0), 1, 5)
-        wanted = pd.activation(pd.params, state, jnp.zeros(4))
+        wanted = pd.activation(pd.params, state, jnp.zeros(pd.aims))
         control = pd.act(pd.params, state, jax.random.key(0))
         after = env.step(state, control)
         free = np.abs(np.asarray(control)) < 0.99

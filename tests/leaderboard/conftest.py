@@ -1,4 +1,4 @@
-"""Submissions to the practice track of the worm, which is scored in a second."""
+"""Submissions to the practice track of the worm, which is scored in a second, and pages."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 import mimic_envs
 from mimic_envs.env import FunctionalEnv
 from mimic_envs.scoring import policies, submissions
+from tests.leaderboard import made_up
 
 
 @pytest.fixture(scope="session")
@@ -18,9 +19,11 @@ def env() -> FunctionalEnv:
     return mimic_envs.make("worm", clips="builtin/tiny", terminate=False)
 
 
-def mlp(folder: pathlib.Path, env: FunctionalEnv, scale: float = 1.0) -> pathlib.Path:
+def mlp(
+    folder: pathlib.Path, env: FunctionalEnv, scale: float = 1.0, seed: int = 0
+) -> pathlib.Path:
     """A policy with random weights."""
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     sizes = [sum(policies.widths(env).values()), 16, env.action_size]
     tensors = {"mean": np.zeros(sizes[0]), "std": np.ones(sizes[0])}
     for i, (a, b) in enumerate(itertools.pairwise(sizes)):
@@ -52,3 +55,22 @@ def fill_in(path: pathlib.Path) -> None:
     record = json.loads((path / "submission.json").read_text())
     record["training"] |= {"environment_steps": 1000, "hardware": "a laptop", "code": "none"}
     (path / "submission.json").write_text(json.dumps(record))
+
+
+@pytest.fixture(scope="session")
+def board(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """Made-up submissions and reports on them; do not write into it."""
+    root = tmp_path_factory.mktemp("board")
+    made_up.board(root)
+    return root
+
+
+@pytest.fixture(scope="session")
+def site(board: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """The pages of `board`; do not write into them."""
+    pytest.importorskip("jinja2", reason="the pages are made with jinja2")
+    from leaderboard import build
+
+    out = tmp_path_factory.mktemp("site")
+    build.build(out, board / "submissions", board / "verified")
+    return out

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from mimic_envs import clips as clips_
 from mimic_envs import controllers, scoring
 from mimic_envs import env as env_
-from mimic_envs.scoring import frozen, policies, results, untrusted
+from mimic_envs.scoring import experts, frozen, policies, results, untrusted
 from mimic_envs.scoring.recording import Rollouts, save_scores
 from mimic_envs.scoring.submissions.submission import SCHEMA_VERSION, Submission
 
@@ -40,7 +40,8 @@ def new(
         name: What the leaderboard calls it.
         authors: Who made it.
         controller: Name of a controller of this package; or
-        policy: folder of a trained policy, or with one for each training seed in 0, 1, ...
+        policy: folder of a trained policy, or of one for each clip in folders of the clips'
+            names; for several training seeds in 0, 1, ...
         trained_on: Clip sets (names or files) that the policy was trained on.
         protocol: Name of the protocol.
         track: Its track.
@@ -67,7 +68,7 @@ def new(
         weights: list[pathlib.Path] = []
     else:
         weights = policies.folders(policy)
-        actors = [policies.load(one, env, name) for one in weights]
+        actors = [experts.load(one, env, name) for one in weights]
     hashes = [clips_.load(clips, body).content_hash for clips in trained_on]
     scored = scoring.score(env, actors, source, rules.clips(track, body).name, progress=progress)
     (folder / "rollouts").mkdir(parents=True)
@@ -75,11 +76,7 @@ def new(
     save_scores(folder / "results.npz", scored)
     Rollouts.of(env, scored).save(folder / "rollouts" / "rollouts.npz")
     for i, one in enumerate(weights):
-        target = folder / "policy" / (str(i) if len(weights) > 1 else "")
-        target.mkdir(parents=True)
-        for file in ("policy.json", "weights.safetensors", "model.onnx", "training.json"):
-            if (one / file).is_file():
-                shutil.copyfile(one / file, target / file)
+        _copy_policies(one, folder / "policy" / (str(i) if len(weights) > 1 else ""))
     record = {
         "schema_version": SCHEMA_VERSION,
         "protocol": protocol,
@@ -91,7 +88,7 @@ def new(
         "authors": list(authors),
         "licence": "CC0-1.0",
         "url": "",
-        "kind": "controller" if policy is None else "generalist",
+        "kind": _kind(weights),
         "controller": controller,
         "seeds": len(actors),
         "clips_sha256": source.content_hash,
@@ -136,11 +133,27 @@ def _training(weights: Sequence[pathlib.Path]) -> dict[str, object]:
     }
 
 
+def _kind(weights: Sequence[pathlib.Path]) -> str:
+    if not weights:
+        return "controller"
+    return "expert" if experts.clip_folders(weights[0]) else "generalist"
+
+
+def _copy_policies(run: pathlib.Path, target: pathlib.Path) -> None:
+    """What belongs to the policies of one training seed, and nothing else that lies there."""
+    for one in experts.clip_folders(run).values() or [run]:
+        place = target / one.relative_to(run)
+        place.mkdir(parents=True)
+        for file in ("policy.json", "weights.safetensors", "model.onnx", "training.json"):
+            if (one / file).is_file():
+                shutil.copyfile(one / file, place / file)
+
+
 def _parameters(weights: Sequence[pathlib.Path]) -> int:
     """Numbers in the weights of one training seed; 0 where they are in a graph."""
     from mimic_envs.scoring import safetensors
 
-    paths = [folder / "weights.safetensors" for folder in weights[:1]]
+    paths = [path for run in weights[:1] for path in run.rglob("weights.safetensors")]
     return sum(x.size for p in paths if p.is_file() for x in safetensors.read(p).values())
 
 

@@ -13,7 +13,7 @@ from mimic_envs import controllers
 from mimic_envs import env as env_
 from mimic_envs.env import FunctionalEnv
 from mimic_envs.messages import unknown
-from mimic_envs.scoring import frozen, policies, results, statistics, untrusted
+from mimic_envs.scoring import experts, frozen, policies, results, statistics, untrusted
 from mimic_envs.scoring.recording import Rollouts, load_scores
 from mimic_envs.scoring.submissions import schema
 from mimic_envs.scoring.submissions.submission import SCHEMA, Submission
@@ -22,7 +22,8 @@ ARITHMETIC_TOLERANCE = 1e-9
 """How much aggregates may differ from those of the arrays: by the order of a sum, no more."""
 _FILES = re.compile(
     r"submission\.json|README\.md|results\.json|results\.npz|rollouts/rollouts\.npz|video\.mp4|"
-    r"policy/([0-9]+/)?(policy\.json|weights\.safetensors|model\.onnx|training\.json)"
+    r"policy/([0-9]+/)?([A-Za-z0-9._-]+/)?"
+    r"(policy\.json|weights\.safetensors|model\.onnx|training\.json)"
 )
 
 
@@ -155,7 +156,16 @@ def _content(submission: Submission) -> Iterator[str]:
         folders = policies.folders(submission.policy)
         seeds["policy/"] = len(folders)
         for folder in folders:
-            yield from _policy(folder, env)
+            own = experts.clip_folders(folder)
+            if bool(own) != (record["kind"] == "expert"):
+                yield (
+                    "policy/: an expert has a policy for each clip, in folders of their names; "
+                    "a generalist has one for all"
+                )
+            elif own:
+                yield from (f"policy/: {x}" for x in experts.problems(own, names))
+            for one in own.values() or [folder]:
+                yield from _policy(one, env)
     for where, count in seeds.items():
         if count != record["seeds"]:
             yield f"{where} has {count} seeds, submission.json says {record['seeds']}"
