@@ -55,7 +55,8 @@ def test_an_anchored_policy_starts_as_its_anchor(arm: FunctionalEnv, anchor: str
     a = jax.jit(untrained.act)(untrained.params, state, key)
     b = jax.jit(pd.act)(pd.params, state, key)
     assert np.abs(b).max() > 0.1
-    np.testing.assert_allclose(a, b, atol=0.05)
+    # a hundredth of a radian beside the target changes a muscle by some tenths
+    np.testing.assert_allclose(a, b, atol=0.2 if anchor == "targets" else 0.05)
 
 
 NETWORKS = list(itertools.product(networks.NAMES, ["off", "fixed", "learnable", "targets"]))
