@@ -18,8 +18,8 @@ from mimic_envs.stac.markers import Markers
 
 SCALE_SIGMA = 0.5
 """Standard deviation of the logarithm of the scale before anything was seen."""
-_MEDIAN_LENGTH = 1.538
-"""The median length of a vector of three standard normal numbers."""
+_OUTLIER = 0.1
+"""Markers with less than this share of their weight left do not count as seen."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,10 +138,7 @@ class Calibration:
                     break
 
     def noise(self, problem: poses.Problem) -> float:
-        """Estimate of the noise of a marker coordinate, in units of the model.
-
-        The median residual, each divided by the share that its pose leaves of it.
-        """
+        """Estimate of the noise of a marker coordinate, in units of the model."""
         return self._lean(problem)[1]
 
     def uncertainty(self, problem: poses.Problem) -> np.ndarray:
@@ -191,6 +188,7 @@ class Calibration:
         qpos: np.ndarray,
         shared: Shared,
         lean: tuple[np.ndarray, np.ndarray] | None = None,
+        prior: bool = True,
     ) -> _System:
         n, width, frames = self.markers.count, len(shared.vector), qpos.shape[:2]
         system = _System(
@@ -214,7 +212,8 @@ class Calibration:
         if lean is not None:  # slopes are half of the derivatives of the cost
             system.shared_slope += lean[1]
             system.cost -= 2 * float(lean[1] @ (shared.vector - lean[0]))
-        self._add_prior(system, shared)
+        if prior:
+            self._add_prior(system, shared)
         return system
 
     def _add(self, system: _System, part: slice, at: poses.Weighted) -> None:
@@ -298,47 +297,41 @@ class Calibration:
     def _lean(self, problem: poses.Problem) -> tuple[np.ndarray, float]:
         """The slope (P,) that takes away the bias of the shared quantities, and the noise.
 
-        Poses that are fitted to noisy markers follow the noise, which makes bones and lever
-        arms look longer than they are. Averaging over the poses that fit, instead of taking the
-        best, adds the logarithm of the determinant of the poses' Hessian to the cost; this is
-        minus half of its derivative.
+        Poses that are fitted to noisy markers follow the noise, which makes bones look longer
+        than they are, and priors pull on poses: the slope at the true shared quantities is not
+        zero on average. Here its average is measured, on markers synthesised at the present
+        estimate with noise, and with the opposite noise, which cancels all but the average.
+        The noise of the recorded markers is to that of these as the residuals are.
         """
-        markers, n = self.markers, self.markers.count
-        size = self.shared.offsets.size
-        slope, residuals = np.zeros(len(self.shared.vector)), []
-        for part in self._parts():
-            qpos = self.qpos[part]
-            at = self._at(part, problem.noise * self.shared.scale, self.qpos, self.shared)
-            count, k = at.root.shape
-            blocks = (at.jacobian.transpose(0, 2, 1) @ at.jacobian).reshape(*qpos.shape[:2], n, n)
-            ignored = np.zeros(blocks.shape[:3])
-            poses.add_priors(markers, problem, qpos, blocks, ignored)
-            blocks, coupling = poses.damped(problem, blocks, np.ones(ignored.shape, bool), 0.0)
-            factors = tridiagonal.factorise(blocks, coupling)
-            inverse = tridiagonal.diagonal_of_inverse(factors, coupling).reshape(count, n, n)
-            gain = at.jacobian @ inverse  # (B, 3 K, n)
-            explained = at.jacobian * gain
-            turns = ~markers.translates
-            slope[size] -= explained[..., turns].sum()
-            twist, bend = _turning(markers, at, gain.reshape(count, 3, k, n))
-            along = np.einsum("bkij,bik,bk->kj", at.frames.rotation, twist, at.root)
-            slope[:size] -= along.ravel()
-            # the poses follow what is shared, and the determinant follows the poses
-            bend = bend.reshape(*qpos.shape[:2], n, 1)
-            follow = tridiagonal.substitute(factors, coupling, bend)[..., 0].reshape(count, n)
-            moved = (at.jacobian @ follow[..., None])[..., 0].reshape(-1)
-            centre = np.zeros((count, 3))
-            if self._floats:
-                centre = at.points.mean(axis=1)
-            common = _shared_jacobian(at, centre, len(slope))
-            slope += moved @ common.reshape(-1, len(slope))
-            slope[size + 1 :] -= follow.sum(axis=0) / problem.rest_sigma**2
-            left = 1 - explained.sum(axis=-1).reshape(count, 3, k).mean(axis=1)
-            recorded = self.recorded[part].reshape(count, k, 3) / self.shared.scale
-            away = np.linalg.norm(recorded - at.points, axis=-1)
-            seen = (self.weights[part].reshape(count, k) > 0) & (left > 0.02)
-            residuals.append(away[seen] / np.sqrt(left[seen]))
-        return slope, float(np.median(np.concatenate(residuals)) / _MEDIAN_LENGTH)
+        noise, shared, size = problem.noise, self.shared, self.shared.scale
+        points = self._points(problem)
+        away = _distances(self.recorded, points * size, self.weights)
+        _, factor = poses.robust(away**2 / (noise * size) ** 2)
+        weights = np.where(factor > _OUTLIER, self.weights, 0)
+        fixed = dataclasses.replace(problem, offsets=shared.offsets, rest=shared.rest)
+        slope, echo = np.zeros(len(shared.vector)), []
+        aside = noise * np.random.default_rng(0).normal(size=points.shape)
+        for targets in (points + aside, points - aside):
+            qpos, _ = poses.solve(
+                self.markers, fixed, targets, weights, self.qpos, iterations=5, tolerance=1e-4
+            )
+            state = dataclasses.replace(self, recorded=targets * size, weights=weights, qpos=qpos)
+            system = state._linearise(problem, noise * size, qpos, shared, prior=False)
+            slope -= 0.5 * system.shared_slope
+            echo.append(_distances(targets, state._points(problem), weights)[weights > 0])
+        ratio = np.median(away[weights > 0]) / (size * np.median(np.concatenate(echo)))
+        return slope, float(noise * ratio)
+
+    def _points(self, problem: poses.Problem) -> np.ndarray:
+        """Where the markers are now, (C, L, K, 3), in units of the model."""
+        noise = problem.noise * self.shared.scale
+        parts = [self._at(part, noise, self.qpos, self.shared).points for part in self._parts()]
+        return np.concatenate(parts).reshape(self.recorded.shape)
+
+
+def _distances(recorded: np.ndarray, points: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """How far markers are from where they were recorded, 0 where they were not."""
+    return np.linalg.norm(np.where(weights[..., None] > 0, recorded - points, 0), axis=-1)
 
 
 def _shared_jacobian(at: poses.Weighted, centre: np.ndarray, width: int) -> np.ndarray:
@@ -351,29 +344,3 @@ def _shared_jacobian(at: poses.Weighted, centre: np.ndarray, width: int) -> np.n
     grown = (at.points - centre[:, None]) * at.root[..., None]
     result[..., 3 * k] = grown.transpose(0, 2, 1)
     return result.reshape(count, 3 * k, -1)
-
-
-def _turning(
-    markers: Markers, at: poses.Weighted, gain: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Half the derivatives of the log determinants of the poses' Hessians.
-
-    Args:
-        markers: The kinematics.
-        at: Where the derivatives are taken.
-        gain: The weighted Jacobians times the inverse Hessians, (B, 3, K, n).
-
-    Returns:
-        By a shift of each marker in the room, divided by the root weights, (B, 3, K); and by
-        steps of the pose, (B, n).
-    """
-    axis = np.where(markers.translates, 0.0, at.frames.axis)
-    jacobian = at.jacobian.reshape(gain.shape)
-    # a step i turns what j does to a marker, if i precedes j, about the axis of i
-    turned = np.cross(jacobian, gain, axis=1).sum(axis=2)  # (B, 3, n)
-    bend = np.sum(axis * (turned @ markers.precedes.T), axis=1)
-    # otherwise, if j precedes i, what i does turns with j
-    swept = np.cross(gain, axis[:, :, None], axis=1)
-    strictly = markers.precedes & ~np.eye(markers.count, dtype=bool)
-    bend += np.sum(jacobian * (swept @ strictly), axis=(1, 2))
-    return (swept * markers.moves).sum(axis=-1), bend

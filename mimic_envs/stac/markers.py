@@ -52,7 +52,6 @@ class Markers:
         low: Lower limit of each, minus infinity without one, (n,).
         high: Upper limit of each, (n,).
         moves: Whether marker k moves with degree of freedom i, (K, n).
-        precedes: Whether the axis of j moves with i, or is it, (n, n) for i, j.
         translates: Whether it shifts and does not turn, (n,).
     """
 
@@ -87,7 +86,6 @@ class Markers:
         low, high = model.jnt_range[joints].T
         self.low = np.where(limited, low, -np.inf)
         self.high = np.where(limited, high, np.inf)
-        self.precedes = _precedes(model, self.dofs)
         self._quaternions = _quaternions(model, self.dofs)
         self._batch = Batch(self.model, nsim=capacity, nthread=1)
         names = ("qpos", "xpos", "xmat", "xaxis", "xanchor")
@@ -168,17 +166,6 @@ def _carried(model: mujoco.MjModel, bodies: np.ndarray) -> np.ndarray:
             first = model.body_dofadr[body]
             result[k, first : first + model.body_dofnum[body]] = True
             body = int(model.body_parentid[body])
-    return result
-
-
-def _precedes(model: mujoco.MjModel, dofs: np.ndarray) -> np.ndarray:
-    """Whether degree of freedom i is an ancestor of j or j itself, (n, n)."""
-    result = np.zeros((len(dofs), len(dofs)), bool)
-    for j, dof in enumerate(dofs):
-        ancestor = int(dof)
-        while ancestor >= 0:
-            result[:, j] |= dofs == ancestor
-            ancestor = int(model.dof_parentid[ancestor])
     return result
 
 

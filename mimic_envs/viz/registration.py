@@ -23,6 +23,7 @@ _BLUE, _LIGHT, _RED = "#1f5fa8", "#9dc0e6", "#b4462e"
 _RECORDED = np.array([0.85, 0.20, 0.12, 1.0], np.float32)
 _ON_BODY = np.array([0.10, 0.36, 0.75, 1.0], np.float32)
 _WORST_FRAMES = 6
+_CLOSER = 0.65  # than the body's own camera: errors are small
 _MM = {"m": 1000.0, "cm": 10.0, "mm": 1.0}
 
 _STYLE = """
@@ -32,7 +33,10 @@ h1 { font-size: 1.5em; } h2 { font-size: 1.15em; margin-top: 2em; }
 table { border-collapse: collapse; font-size: 0.9em; }
 td, th { padding: 0.15em 0.8em; text-align: right; border-bottom: 1px solid #ddd; }
 td:first-child, th:first-child { text-align: left; }
-img { max-width: 100%; } figure { display: inline-block; margin: 0.4em; }
+.wide { overflow-x: auto; }
+img { max-width: 100%; height: auto; }
+.frames { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(22em, 100%), 1fr));
+       gap: 1em; } figure { margin: 0; } figure img { width: 100%; border-radius: 0.4em; }
 figcaption { font-size: 0.85em; color: #555; }
 .numbers { display: flex; flex-wrap: wrap; gap: 1.6em; margin: 1em 0; }
 .numbers div { font-size: 0.85em; color: #555; } .numbers b { display: block; font-size: 1.5em;
@@ -55,6 +59,7 @@ class MarkerRenderer(render.Renderer):
             markers: Their places on the body, (K, 3).
         """
         render.follow(self._body, self._animal, self._camera, qpos)
+        self._camera.distance = _CLOSER * self._body.camera.distance
         option = mujoco.MjvOption()
         self._renderer.update_scene(self._animal, self._camera, option)
         scene = self._renderer.scene
@@ -153,7 +158,8 @@ def write_report(path: str | os.PathLike[str], registration: Registration) -> No
     title = html.escape(f"{registration.body.name}: {registration.clips.source}")
     page = (
         f"<!doctype html><html lang='en'><meta charset='utf-8'><title>{title}</title>"
-        f"<style>{_STYLE}</style>{''.join(sections)}</html>\n"
+        "<meta name='viewport' content='width=device-width, initial-scale=1'>"
+        f"<style>{_STYLE}</style><main>{''.join(sections)}</main></html>\n"
     )
     with atomically(path) as partial:
         partial.write_text(page)
@@ -213,8 +219,11 @@ def _errors(registration: Registration) -> str:
     head += "<th>largest</th><th>known</th></tr>"
     return (
         "<h2>Errors</h2>"
-        + _picture(_error_figure(registration, error, unit))
-        + f"<table>{head}{''.join(rows)}</table>"
+        + _picture(
+            _error_figure(registration, error, unit),
+            "Errors of each keypoint, their histogram, and the mean error over time",
+        )
+        + _table("Errors of keypoints", head + "".join(rows))
     )
 
 
@@ -279,14 +288,14 @@ def _worst(registration: Registration) -> str:
                 f"({registration.keypoint_names[k]})"
             )
             figures.append(
-                f"<figure><img width='420' src='{_embedded(picture)}' alt='frame {t}'>"
+                f"<figure><img src='{_embedded(picture)}' alt='frame {t}'>"
                 f"<figcaption>{html.escape(caption)}</figcaption></figure>"
             )
     finally:
         renderer.close()
     return (
         "<h2>Worst frames</h2><p>Recorded keypoints red, markers on the body blue.</p>"
-        + "".join(figures)
+        f"<div class='frames'>{''.join(figures)}</div>"
     )
 
 
@@ -313,7 +322,10 @@ def _joints(registration: Registration) -> str:
         if hidden
         else ""
     )
-    return "<h2>Joints</h2>" + _picture(_joint_figure(registration)) + note
+    picture = _picture(
+        _joint_figure(registration), "Range that each joint used, within the limits of the body"
+    )
+    return "<h2>Joints</h2>" + picture + note
 
 
 def _joint_figure(registration: Registration) -> Figure:
@@ -362,7 +374,7 @@ def _offsets(registration: Registration) -> str:
         "<h2>Scale and offsets</h2>"
         f"<p>The animal is {registration.scale:.4f} times as large as the model. Offsets are "
         "in the frames of the bodies that carry the markers, at the size of the model.</p>"
-        f"<table>{head}{''.join(rows)}</table>"
+        + _table("Offsets", head + "".join(rows))
     )
 
 
@@ -373,13 +385,23 @@ def _settings(registration: Registration) -> str:
         for k, v in registration.settings.items()
     )
     noise = f"<tr><td>noise of a coordinate, estimated</td><td>{registration.noise * factor:.3g} "
-    return f"<h2>Settings</h2><table>{rows}{noise}{unit}</td></tr></table>"
+    return "<h2>Settings</h2>" + _table("Settings", f"{rows}{noise}{unit}</td></tr>")
 
 
-def _picture(figure: Figure) -> str:
+def _table(name: str, rows: str) -> str:
+    """A table that scrolls by itself where the page is narrow."""
+    return (
+        f"<div class='wide' role='region' aria-label='{html.escape(name)}' tabindex='0'>"
+        f"<table>{rows}</table></div>"
+    )
+
+
+def _picture(figure: Figure, text: str) -> str:
+    """A figure as an image, with a text for those who do not see it."""
     buffer = io.BytesIO()
     figure.savefig(buffer, dpi=110, format="png")
-    return f"<img src='data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}'>"
+    data = base64.b64encode(buffer.getvalue()).decode()
+    return f"<img src='data:image/png;base64,{data}' alt='{html.escape(text)}'>"
 
 
 def _embedded(picture: np.ndarray) -> str:

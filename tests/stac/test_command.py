@@ -41,6 +41,7 @@ def test_fit_writes_clips_report_and_video(recorded, tmp_path, capsys) -> None:
     assert "4 of 4" in said
     assert sorted(p.name for p in tmp_path.iterdir()) == ["c.h5", "r.html", "v.mp4"]
     page = report.read_text()
+    assert page.count("<img") == page.count(" alt='") > 3
     assert page.count("<img") == 2 + 6
     assert "src='http" not in page
     assert f"{found.residuals[np.isfinite(found.residuals)].mean() * 1000:.3g} mm" in page

@@ -76,7 +76,7 @@ class TestRealRodent:
         assert real.residuals.mean(axis=1).max() < 5e-3  # required: 15 mm
 
     def test_is_plausible(self, real, rodent) -> None:
-        assert 0.85 < real.scale < 1.15
+        assert 1.05 < real.scale < 1.2  # not known better, see docs/registration.md
         away = np.linalg.norm(
             real.offsets - [rodent.keypoints[n].offset for n in real.keypoint_names], axis=1
         )
@@ -131,8 +131,13 @@ class Synthetic:
     scale: float
 
 
-def synthetic(body: bodies.Body, seed: int, most: int = 700) -> Synthetic:
-    """Noise of 1 % of the body length, offsets off by 3 %, 10 % missing, 2 % gross outliers."""
+def synthetic(
+    body: bodies.Body, seed: int, most: int = 700, of_body_length: bool = False
+) -> Synthetic:
+    """Noise of 1 % of the body length, offsets off by 3 %, 10 % missing, 2 % gross outliers.
+
+    The 3 % are of an offset's own length, or of the body length.
+    """
     rng = np.random.default_rng(seed)
     qpos = np.concatenate(clips.load("builtin/test", body).motions())[:most].astype(float)
     for where in kinematics.quaternion_slices(body.model):
@@ -144,7 +149,8 @@ def synthetic(body: bodies.Body, seed: int, most: int = 700) -> Synthetic:
         carrier = body.model.body(keypoint.body).id
         offset = np.array(keypoint.offset)
         aside = rng.normal(size=3)
-        offset = offset + 0.03 * np.linalg.norm(offset) * aside / np.linalg.norm(aside)
+        away = 0.03 * (length if of_body_length else np.linalg.norm(offset))
+        offset = offset + away * aside / np.linalg.norm(aside)
         for t, (p, q) in enumerate(zip(position[:, carrier], rotation[:, carrier], strict=True)):
             turned = np.empty(3)
             mujoco.mju_rotVecQuat(turned, offset, q)
@@ -165,21 +171,20 @@ def synthetic(body: bodies.Body, seed: int, most: int = 700) -> Synthetic:
 # noise levels long
 OBSERVED = {"fly": 36, "mouse_arm": 4, "rodent": 24, "stick_insect": 18, "worm": 0}
 
-# required is 1 %; the fly's, in this draw, is 1.2 % too large
-SCALE_TOLERANCE = {"fly": 0.015}
+
+def joint_error_deg(found: stac.Registration, truth: Synthetic) -> float:
+    """Root mean square error of the joints that were observed; 0 if none was."""
+    at = [found.body.model.joint(name).qposadr[0] for name in found.observed]
+    error = (found.qpos - truth.qpos)[:, at]
+    return float(np.degrees(np.sqrt(np.mean(error**2)))) if at else 0.0
 
 
 def test_recovery(body) -> None:
     truth = synthetic(body, seed=0)
     found = stac.fit(truth.keypoints, body)
-    assert abs(found.scale / truth.scale - 1) < SCALE_TOLERANCE.get(body.name, 0.01)
-    error = []
-    for name in found.observed:
-        address = body.model.joint(name).qposadr[0]
-        error.append(found.qpos[:, address] - truth.qpos[:, address])
+    assert abs(found.scale / truth.scale - 1) < 0.01
     assert len(found.observed) >= OBSERVED[body.name]
-    if error:
-        assert np.degrees(np.sqrt(np.mean(np.square(error)))) < 6
+    assert joint_error_deg(found, truth) < 6
     # what no keypoint shows is not invented
     hidden = [n for n, sd in found.joint_sd_deg.items() if np.isinf(sd)]
     for name in hidden:
@@ -187,6 +192,21 @@ def test_recovery(body) -> None:
         values = found.qpos[:, joint.qposadr[0]]
         assert np.ptp(values) == 0
     assert set(hidden) <= set(found.unobserved)
+
+
+# error of the scale and of observed joints (deg) where offsets are off by 3 % of the body length
+# and neither can be told from the offsets: measured 0.027 and 2.9, 0.009 and 8.1, 0.007 and none
+BOUNDS = {"mouse_arm": (0.035, 4), "rodent": (0.015, 9), "worm": (0.015, 6)}
+
+
+@pytest.mark.parametrize("name", BOUNDS)
+def test_recovery_with_markers_elsewhere(name) -> None:
+    body = bodies.get(name)
+    truth = synthetic(body, seed=0, of_body_length=True)
+    found = stac.fit(truth.keypoints, body)
+    scale, joints_deg = BOUNDS[name]
+    assert abs(found.scale / truth.scale - 1) < scale
+    assert joint_error_deg(found, truth) < joints_deg
 
 
 @pytest.fixture(scope="module")
