@@ -48,7 +48,7 @@ class Actor:
         """Random parameters."""
         params = {
             "network": self.policy.init(key),
-            "log_std": jnp.full(self.action_size, math.log(self.initial_std)),
+            "log_std": jnp.full(self.action_size, math.log(self.initial_std), jnp.float32),
         }
         if self.anchor == "learnable":
             params["anchor"] = jnp.eye(self.action_size)
