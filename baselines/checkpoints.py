@@ -7,7 +7,7 @@ import pathlib
 from typing import Any
 
 import jax
-import jax.numpy as jnp
+import numpy as np
 import orbax.checkpoint as ocp
 
 from mimic_envs.files import atomically
@@ -16,23 +16,26 @@ from mimic_envs.files import atomically
 def save(directory: pathlib.Path, number: int, state: Any, meta: dict[str, Any], keep: int) -> None:
     """Write a checkpoint, `<directory>/<number>/`, then remove old ones.
 
+    Of several processes only one may call this.
+
     Args:
         directory: Of all checkpoints; made if it is not there.
         number: Of this one; a checkpoint of this number is not written again.
-        state: Pytree of arrays.
+        state: Pytree of arrays of numpy.
         meta: What else must be remembered, as JSON.
         keep: How many of the newest to keep.
     """
     content = ocp.args.Composite(
         state=ocp.args.StandardSave(_filled(state)), meta=ocp.args.JsonSave(meta)
     )
+    directory.mkdir(parents=True, exist_ok=True)
     with _manager(directory, keep) as manager:
         if number not in manager.all_steps():
             manager.save(number, args=content)
 
 
 def load(directory: pathlib.Path, like: Any) -> tuple[Any, dict[str, Any]] | None:
-    """The newest checkpoint's state and meta, or None if there is none.
+    """The newest checkpoint's state, in arrays of numpy, and meta, or None if there is none.
 
     Args:
         directory: Of all checkpoints.
@@ -43,13 +46,12 @@ def load(directory: pathlib.Path, like: Any) -> tuple[Any, dict[str, Any]] | Non
     """
     if newest(directory) is None:
         return None
-    wanted = ocp.args.Composite(
-        state=ocp.args.StandardRestore(_filled(like)), meta=ocp.args.JsonRestore()
-    )
+    places = {name: np.empty(x.shape, x.dtype) for name, x in _filled(like).items()}
+    wanted = ocp.args.Composite(state=ocp.args.StandardRestore(places), meta=ocp.args.JsonRestore())
     with _manager(directory) as manager:
         found = manager.restore(manager.latest_step(), args=wanted)
     leaves = [
-        found.state[name] if x.size else jnp.zeros(x.shape, x.dtype) for name, x in _named(like)
+        found.state[name] if x.size else np.zeros(x.shape, x.dtype) for name, x in _named(like)
     ]
     return jax.tree.unflatten(jax.tree.structure(like), leaves), found.meta
 
@@ -70,7 +72,16 @@ def write_json(path: pathlib.Path, content: dict[str, Any]) -> None:
 
 def _manager(directory: pathlib.Path, keep: int | None = None) -> ocp.CheckpointManager:
     # not in the background: a checkpoint takes tenths of a second
-    options = ocp.CheckpointManagerOptions(max_to_keep=keep, enable_async_checkpointing=False)
+    this = jax.process_index()
+    options = ocp.CheckpointManagerOptions(
+        max_to_keep=keep,
+        create=False,
+        enable_async_checkpointing=False,
+        # whoever comes here does so alone, and orbax need not wait for other processes
+        multiprocessing_options=ocp.options.MultiprocessingOptions(
+            primary_host=this, active_processes={this}, barrier_sync_key_prefix=f"process{this}"
+        ),
+    )
     return ocp.CheckpointManager(directory.absolute(), options=options)
 
 

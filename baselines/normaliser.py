@@ -36,16 +36,26 @@ def init(widths: dict[str, int]) -> Normaliser:
     }
 
 
-def update(normaliser: Normaliser, obs: Inputs) -> Normaliser:
-    """Statistics with a batch of observations added, (..., width) each."""
-    return {name: _add(moments, obs[name]) for name, moments in normaliser.items()}
+def update(normaliser: Normaliser, obs: Inputs, axis: str | None = None) -> Normaliser:
+    """Statistics with a batch of observations added.
+
+    Args:
+        normaliser: The statistics.
+        obs: (..., width) each.
+        axis: Mesh axis over whose devices the batch is divided, in equal parts.
+    """
+    return {name: _add(moments, obs[name], axis) for name, moments in normaliser.items()}
 
 
-def _add(old: Moments, values: jax.Array) -> Moments:
+def _add(old: Moments, values: jax.Array, axis: str | None) -> Moments:
     axes = tuple(range(values.ndim - 1))
     count = jnp.float32(math.prod(values.shape[:-1]))
     mean = values.mean(axis=axes)
+    if axis is not None:
+        count, mean = jax.lax.psum(count, axis), jax.lax.pmean(mean, axis)
     m2 = jnp.sum((values - mean) ** 2, axis=axes)
+    if axis is not None:
+        m2 = jax.lax.psum(m2, axis)
     total, change = old.samples + count, mean - old.mean
     return Moments(
         total,

@@ -11,6 +11,8 @@ What is easy to get wrong, and how it is done here:
   probability ratios are 1 before the first step of Adam.
 - Minibatches are sets of environments with their whole stretch of time, so that policies
   with a memory need no training code of their own.
+- Environments may be divided among devices (`parallel`). What is averaged over environments is
+  averaged over all of them, and random numbers are drawn for each environment by its number.
 - Schedules depend on a counter of updates, and an adaptive learning rate on the one before;
   both are part of the training state.
 """
@@ -25,12 +27,14 @@ from typing import Any, NamedTuple, Protocol
 import jax
 import jax.numpy as jnp
 import optax
+from jax.sharding import Mesh, PartitionSpec
 
 from baselines import actor as actors
-from baselines import networks, normaliser
+from baselines import networks, normaliser, parallel
 from baselines.actor import Actor
 from baselines.networks import MLP, Inputs, Memory, Params
 from baselines.normaliser import Normaliser
+from baselines.parallel import AXIS, DIVIDED, SAME
 
 RATE_FACTOR = 1.5
 """Of the learning rate, see `Config.target_kl`."""
@@ -42,6 +46,10 @@ class Config:
 
     environments: int = 512
     """Environments that run side by side."""
+    shards: int = 0
+    """Groups that the environments are divided into, each of which lies on one device;
+    minibatches have equally many environments of each. A multiple of the number of devices,
+    and that number if 0."""
     unroll: int = 16
     """Control steps of each environment per update."""
     epochs: int = 4
@@ -81,10 +89,11 @@ class Config:
     something already, which advantages of a critic that knows nothing would spoil."""
 
     def __post_init__(self) -> None:
-        if self.environments % self.minibatches:
+        if self.environments % (self.minibatches * max(self.shards, 1)):
             raise ValueError(
                 f"environments={self.environments} cannot be divided into "
                 f"minibatches={self.minibatches} of equal size"
+                + (f" in each of shards={self.shards}" if self.shards > 1 else "")
             )
 
         if self.target_kl is not None and not self.target_kl > 0:
@@ -134,6 +143,11 @@ class TrainState:
     first: jax.Array
     key: jax.Array
     updates: jax.Array
+
+
+_SPECS: dict[str, Any] = {field.name: SAME for field in dataclasses.fields(TrainState)}
+SPECS = TrainState(**_SPECS | {"environments": DIVIDED, "memory": DIVIDED, "first": DIVIDED})
+"""Which parts of the state are divided among devices."""
 
 
 class Rollout(NamedTuple):
@@ -200,6 +214,7 @@ class PPO:
         updates: Number of updates of the whole training, for the schedules.
         reward: Of a step's result, scaled so that values are of order 1.
         privileged: What only the critic sees.
+        mesh: Devices to divide the environments among; the first one if not given.
     """
 
     def __init__(
@@ -209,8 +224,15 @@ class PPO:
         updates: int,
         reward: Callable[[Any], jax.Array] = lambda result: result.reward,
         privileged: Privileged = nothing_privileged,
+        mesh: Mesh | None = None,
     ) -> None:
+        mesh = mesh or parallel.mesh(1)
+        config = dataclasses.replace(config, shards=config.shards or mesh.size)
+        if config.shards % mesh.size:
+            raise ValueError(f"shards={config.shards} cannot be divided among {mesh.size} devices")
         self.config = config
+        self._environments = config.environments // mesh.size
+        self._shards = config.shards // mesh.size
         self.actor = actor
         self.total_updates = updates
         self._reward = reward
@@ -225,16 +247,17 @@ class PPO:
         self._latent_kl = optax.linear_schedule(
             0.0, config.latent_kl, max(round(config.latent_kl_ramp * updates), 1)
         )
-        self.init = jax.jit(self._init)
-        self.update = jax.jit(self._update)
-        self.collect = jax.jit(self._collect)
-        self.improve = jax.jit(self._improve)
+        same, rows = (SAME, SAME), PartitionSpec(None, AXIS)
+        self.init = parallel.divide(self._init, mesh, (*same, SAME), SPECS)
+        self.update = parallel.divide(self._update, mesh, (*same, SPECS), (SPECS, SAME))
+        self.collect = parallel.divide(self._collect, mesh, (*same, SPECS), (SPECS, rows))
+        self.improve = parallel.divide(self._improve, mesh, (SPECS, rows, DIVIDED), (SPECS, SAME))
 
     def _init(self, env: Environment, anchor_params: Any, key: jax.Array) -> TrainState:
         """The state before training. One rollout is spent on the observation statistics."""
         actor_key, critic_key, env_key, key = jax.random.split(key, 4)
-        count = self.config.environments
-        environments = jax.vmap(env.reset)(jax.random.split(env_key, count))
+        count = self._environments
+        environments = jax.vmap(env.reset)(self._keys(env_key))
         widths = {name: x.shape[-1] for name, x in environments.obs.items()}
         seen, _ = jax.eval_shape(jax.vmap(self._privileged, (None, 0)), env, environments)
         inputs = sum(widths.values()) + seen.shape[-1]
@@ -303,9 +326,9 @@ class PPO:
             "train/learning_rate": state.learning_rate,
             "train/explained_variance": _explained(batch.target, values),
             "train/std": jnp.exp(actors.log_std(params["actor"])).mean(),
-            "rollout/reward": rollout.reward.mean(),
-            "rollout/failures_per_step": rollout.terminated.mean(),
-            **{f"rollout/{name}": x.mean() for name, x in rollout.metrics.items()},
+            "rollout/reward": _mean(rollout.reward),
+            "rollout/failures_per_step": _mean(rollout.terminated),
+            **{f"rollout/{name}": _mean(x) for name, x in rollout.metrics.items()},
         }
         updates = state.updates + 1
         state = dataclasses.replace(
@@ -324,18 +347,20 @@ class PPO:
     ) -> tuple[TrainState, Rollout]:
         """Let the actor act for `unroll` steps in every environment."""
         config, actor = self.config, self.actor
-        params, count = state.params["actor"], config.environments
+        params, noise_size = state.params["actor"], actor.policy.noise_size
         log_std = actors.log_std(params)
 
         def step(carry: tuple[Any, Memory, jax.Array], key: jax.Array) -> tuple[Any, Rollout]:
             environments, memory, first = carry
-            noise_key, action_key = jax.random.split(key)
-            noise = jax.random.normal(noise_key, (count, actor.policy.noise_size))
+            drawn = jax.vmap(lambda own: jax.random.normal(own, (noise_size + actor.action_size,)))(
+                self._keys(key)
+            )
+            noise, deviation = drawn[:, :noise_size], drawn[:, noise_size:]
             anchor = actor.anchor_actions(anchor_params, environments)
             now = jax.tree.map(lambda x: x[None], (environments.obs, anchor, first, noise))
             output = actor.unroll(params, state.statistics, memory, *now)
             mean = output.mean[0]
-            action = mean + jnp.exp(log_std) * jax.random.normal(action_key, mean.shape)
+            action = mean + jnp.exp(log_std) * deviation
             seen, seen_later = jax.vmap(self._privileged, (None, 0))(env, environments)
             controls = actor.controls(anchor_params, environments, action)
             moved, result = jax.vmap(env.step_autoreset)(environments, controls)
@@ -380,31 +405,51 @@ class PPO:
         self, state: TrainState, batch: Batch
     ) -> tuple[Params, optax.OptState, jax.Array, dict[str, jax.Array]]:
         """All steps of Adam on a batch; returns what was learned and the means of the losses."""
-        config = self.config
         gradient = jax.grad(functools.partial(self.loss, statistics=state.statistics), has_aux=True)
 
         def learn(carry: tuple[Params, optax.OptState], chosen: jax.Array) -> tuple[Any, Any]:
             params, optimiser = carry
-            steps = jax.tree.map(lambda x: x[:, chosen], batch._replace(memory=()))
+            part = jax.tree.map(lambda x: x[:, chosen], batch._replace(memory=()))
             memory = jax.tree.map(lambda x: x[chosen], batch.memory)
-            slope, losses = gradient(params, steps._replace(memory=memory), updates=state.updates)
+            part = part._replace(advantage=_normalised(part.advantage), memory=memory)
+            slope, losses = gradient(params, part, updates=state.updates)
+            worst = jax.lax.pmax(losses["ratio_error"], AXIS)
+            slope, losses = jax.lax.pmean((slope, losses), AXIS)
+            losses["ratio_error"] = worst
             change, optimiser = self._optimiser.update(slope, optimiser)
             params = optax.apply_updates(params, optax.tree.scale(-state.learning_rate, change))
             return (params, optimiser), {**losses, "gradient_norm": optax.tree.norm(slope)}
 
         key, own = jax.random.split(state.key)
-        orders = jax.vmap(lambda k: jax.random.permutation(k, config.environments))(
-            jax.random.split(own, config.epochs)
-        )
-        size = config.environments // config.minibatches
         (params, optimiser), losses = jax.lax.scan(
-            learn, (state.params, state.optimiser), orders.reshape(-1, size)
+            learn, (state.params, state.optimiser), self._minibatches(own)
         )
         report = {name: x.mean() for name, x in losses.items()}
         # before the first step of Adam the ratios are 1: a check that costs nothing
         report["first_ratio_error"] = losses["ratio_error"][0]
         del report["ratio_error"]
         return params, optimiser, key, report
+
+    def _minibatches(self, key: jax.Array) -> jax.Array:
+        """Numbers of this device's environments in each minibatch, (epochs * minibatches, ...)."""
+        config, shards = self.config, self._shards
+        size = self._environments // shards
+        ids = jax.lax.axis_index(AXIS) * shards + jnp.arange(shards)
+
+        def order(key: jax.Array, shard: jax.Array) -> jax.Array:
+            own = jax.random.permutation(jax.random.fold_in(key, ids[shard]), size)
+            return (shard * size + own).reshape(config.minibatches, -1)
+
+        def epoch(key: jax.Array) -> jax.Array:
+            orders = jax.vmap(order, (None, 0))(key, jnp.arange(shards))
+            return jnp.swapaxes(orders, 0, 1).reshape(config.minibatches, -1)
+
+        return jnp.concatenate(jax.vmap(epoch)(jax.random.split(key, config.epochs)))
+
+    def _keys(self, key: jax.Array) -> jax.Array:
+        """A random key for each of this device's environments."""
+        first = jax.lax.axis_index(AXIS) * self._environments
+        return jax.vmap(jax.random.fold_in, (None, 0))(key, first + jnp.arange(self._environments))
 
     def loss(
         self, params: Params, batch: Batch, statistics: Normaliser, updates: jax.Array
@@ -413,7 +458,7 @@ class PPO:
 
         Args:
             params: `{"actor", "critic"}`.
-            batch: The minibatch.
+            batch: The minibatch, its advantages normalised.
             statistics: Of the observations when the actor acted.
             updates: Number of updates done.
         """
@@ -430,9 +475,8 @@ class PPO:
         log_std = actors.log_std(params["actor"])
         change = actors.log_probability(steps.action, output.mean, log_std) - steps.log_probability
         ratio = jnp.exp(change)
-        advantage = (batch.advantage - batch.advantage.mean()) / (batch.advantage.std() + 1e-8)
         clipped = jnp.clip(ratio, 1 - config.clip, 1 + config.clip)
-        policy = -jnp.minimum(ratio * advantage, clipped * advantage).mean()
+        policy = -jnp.minimum(ratio * batch.advantage, clipped * batch.advantage).mean()
         values = self.values(params["critic"], statistics, steps.obs, steps.privileged)
         value = 0.5 * jnp.mean((values - batch.target) ** 2)
         kl = output.kl.mean()
@@ -489,9 +533,22 @@ def gae(
 
 
 def _counted(statistics: Normaliser, rollout: Rollout) -> Normaliser:
-    return normaliser.update(statistics, {**rollout.obs, "privileged": rollout.privileged})
+    return normaliser.update(statistics, {**rollout.obs, "privileged": rollout.privileged}, AXIS)
 
 
 def _explained(target: jax.Array, value: jax.Array) -> jax.Array:
     """Part of the variance of the returns that the critic foresees."""
-    return 1.0 - jnp.var(target - value) / jnp.maximum(jnp.var(target), 1e-12)
+    return 1.0 - _variance(target - value) / jnp.maximum(_variance(target), 1e-12)
+
+
+def _normalised(advantage: jax.Array) -> jax.Array:
+    return (advantage - _mean(advantage)) / (jnp.sqrt(_variance(advantage)) + 1e-8)
+
+
+def _mean(x: jax.Array) -> jax.Array:
+    """Over all environments of all devices."""
+    return jax.lax.pmean(x.mean(), AXIS)
+
+
+def _variance(x: jax.Array) -> jax.Array:
+    return _mean((x - _mean(x)) ** 2)

@@ -1,8 +1,8 @@
 """Where the time of an update goes, and how fast training is beside bare physics.
 
 An update is one jitted call, so its parts are timed by themselves on what an update has
-collected. Parts and whole are timed in turn, round by round, so that other load on the
-machine slows all of them alike.
+collected. Parts and whole are timed in turn, round by round, and of each the shortest round
+counts, so that other load on the machine disturbs little.
 """
 
 from __future__ import annotations
@@ -42,15 +42,17 @@ class Profile:
 
     @property
     def fraction_of_raw(self) -> float | None:
-        """Throughput of training relative to bare physics, the median over rounds."""
-        if RAW not in self.seconds:
-            return None
-        return float(np.median(self.seconds[RAW] / self.seconds[WHOLE]))
+        """Throughput of training relative to bare physics."""
+        return self.best(RAW) / self.best(WHOLE) if RAW in self.seconds else None
+
+    def best(self, name: str) -> float:
+        """Seconds of the shortest round: other load only ever adds."""
+        return float(self.seconds[name].min())
 
     def show(self, console: Console) -> None:
         """Print a table."""
-        whole = float(np.median(self.seconds[WHOLE]))
-        parts = {name: float(np.median(self.seconds[name])) for name in PARTS}
+        whole = self.best(WHOLE)
+        parts = {name: self.best(name) for name in PARTS}
         parts["other"] = whole - sum(parts.values())
         table = Table("", "seconds", "part", title=f"an update of {self.steps:,} steps")
         for name, seconds in {**parts, WHOLE: whole}.items():
@@ -58,7 +60,7 @@ class Profile:
         console.print(table)
         console.print(f"{self.steps / whole:,.0f} environment steps/s")
         if self.fraction_of_raw is not None:
-            raw = self.steps / float(np.median(self.seconds[RAW]))
+            raw = self.steps / self.best(RAW)
             console.print(
                 f"{self.fraction_of_raw:.2f} of the {raw:,.0f} steps/s of physics alone, with "
                 "the same number of simulations"

@@ -3,6 +3,10 @@
 The run's folder holds `config.json`, `metrics.jsonl`, `checkpoints/` and `policy/`. The same
 command continues a run that was stopped or killed, with the same result on the `native`
 backend as if it had not been.
+
+All devices of this process take part, and those of other processes that were started with the
+same `--coordinator` and settings; they need the run's folder on a shared file system, which
+only the first of them writes to.
 """
 
 from __future__ import annotations
@@ -24,7 +28,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 import mimic_envs
-from baselines import checkpoints, policy, ppo, profile
+from baselines import checkpoints, parallel, policy, ppo, profile
 from baselines.actor import AnchorMode
 from baselines.log import Log
 from baselines.policy import PolicyController, Spec
@@ -36,7 +40,10 @@ from mimic_envs.messages import unknown
 
 INTERRUPTED = 130
 """Exit status of a run that was asked to stop, as shells count it."""
-FREE = ("out", "threads", "keep", "checkpoint_every_s", "profile")
+FREE = (
+    *("out", "threads", "keep", "checkpoint_every_s", "profile"),
+    *("coordinator", "processes", "process"),
+)
 """Settings that may change when a run is continued, as they do not change its result."""
 
 
@@ -82,6 +89,13 @@ class Arguments:
     """Checkpoints to keep."""
     profile: bool = False
     """Only print where the time of an update goes; nothing is trained or written."""
+    coordinator: str = ""
+    """If several processes train together: host and port of the first one, or `auto` under Slurm
+    and wherever else JAX can find out by itself."""
+    processes: int | None = None
+    """How many processes there are; not needed with `--coordinator auto`."""
+    process: int | None = None
+    """The number of this one, from 0."""
     ppo: ppo.Config = dataclasses.field(default_factory=ppo.Config)
 
     @property
@@ -107,6 +121,11 @@ class Run:
     """
 
     def __init__(self, arguments: Arguments, console: Console) -> None:
+        self._mesh = parallel.mesh()
+        shards = arguments.ppo.shards or self._mesh.size
+        arguments = dataclasses.replace(
+            arguments, ppo=dataclasses.replace(arguments.ppo, shards=shards)
+        )
         self.arguments, self._console = arguments, console
         body = _body(arguments.env)
         self.directory = arguments.out or pathlib.Path("runs") / (
@@ -114,16 +133,18 @@ class Run:
             f"-anchor-{arguments.anchor}-seed{arguments.seed}"
         )
         options = {"threads": arguments.threads} if arguments.backend == "native" else {}
-        self.env = mimic_envs.make(
+        env = mimic_envs.make(
             body, clips=arguments.clips, backend=arguments.backend, backend_options=options
         )
-        actor, self._anchor_params = policy.build(arguments.spec, self.env)
+        actor, anchor_params = policy.build(arguments.spec, env)
+        self.env, self._anchor_params = parallel.place((env, anchor_params), self._mesh)
         self._learner = ppo.PPO(
             arguments.ppo,
             actor,
             arguments.updates,
             functools.partial(reward, _reward_scale(self.env, arguments), arguments.score_weight),
             look_ahead if arguments.look_ahead else ppo.nothing_privileged,
+            self._mesh,
         )
         start = arguments.start
         self._taken = None if start is None else policy.restore(start, arguments.spec, self.env)
@@ -134,8 +155,7 @@ class Run:
 
     def profile(self) -> Profile:
         """Where the time of an update goes."""
-        key = jax.random.PRNGKey(self.arguments.seed)
-        state = self._learner.init(self.env, self._anchor_params, key)
+        state = self._learner.init(self.env, self._anchor_params, self._key())
         return profile.measure(self._learner, self.env, self._anchor_params, state)
 
     def train(self, stop: Stop) -> bool:
@@ -149,21 +169,23 @@ class Run:
         """
         state = self._start()
         updates, total = int(state.updates), self.arguments.updates
-        log = Log(self.directory, updates)
+        log = Log(self.directory, updates) if parallel.is_first() else None
         evaluations_due = self._evaluations()
         saved = time.perf_counter()
         if updates == 0:
             self._evaluate(log, state)
+        (ending,) = parallel.any_of(stop.asked)
         with _progress(self._console) as bar:
             task = bar.add_task("", total=total, completed=updates, speed="", score="")
-            while updates < total and not stop.asked:
+            while updates < total and not ending:
                 before = time.perf_counter()
                 state, report = self._learner.update(self.env, self._anchor_params, state)
                 report = {name: float(x) for name, x in jax.device_get(report).items()}
                 updates += 1
                 speed = self.arguments.ppo.steps_per_update / (time.perf_counter() - before)
                 values = {"wall_time_s": self._elapsed(), "steps_per_s": speed, **report}
-                log.write("update", updates, self._steps(updates), values)
+                if log is not None:
+                    log.write("update", updates, self._steps(updates), values)
                 if updates in evaluations_due:
                     self._evaluate(log, state)
                 shown = self._evaluation.latest
@@ -173,15 +195,18 @@ class Run:
                     speed=f"{speed:,.0f} steps/s",
                     score=f"frames {report['rollout/score']:.3f}  clips {shown:.4f}",
                 )
-                if time.perf_counter() - saved > self.arguments.checkpoint_every_s:
+                due = time.perf_counter() - saved > self.arguments.checkpoint_every_s
+                ending, due = parallel.any_of(stop.asked, due)
+                if due:
                     self._save(state)
                     saved = time.perf_counter()
         self._save(state)
-        log.close()
+        if log is not None:
+            log.close()
         return updates == total
 
     def _start(self) -> ppo.TrainState:
-        key = jax.random.PRNGKey(self.arguments.seed)
+        key = self._key()
         fresh = jax.eval_shape(self._learner.init, self.env, self._anchor_params, key)
         found = checkpoints.load(self._checkpoints, fresh)
         if found is None:
@@ -190,9 +215,15 @@ class Run:
         state, meta = found
         self._elapsed_before = meta["wall_time_s"]
         self._console.print(f"continuing after {meta['updates']} updates")
-        return jax.tree.map(jnp.asarray, state)
+        return parallel.place(state, self._mesh, ppo.SPECS)
+
+    def _key(self) -> jax.Array:
+        return parallel.place(jax.random.PRNGKey(self.arguments.seed), self._mesh)
 
     def _save(self, state: ppo.TrainState) -> None:
+        state = parallel.fetch(state)
+        if not parallel.is_first():
+            return
         updates = int(state.updates)
         meta = {"updates": updates, "wall_time_s": self._elapsed()}
         checkpoints.save(self._checkpoints, updates, state, meta, self.arguments.keep)
@@ -211,7 +242,9 @@ class Run:
             self.directory / "policy", self.arguments.spec, self.env, actor, statistics, training
         )
 
-    def _evaluate(self, log: Log, state: ppo.TrainState) -> None:
+    def _evaluate(self, log: Log | None, state: ppo.TrainState) -> None:
+        if log is None:
+            return
         updates = int(state.updates)
         values = {"wall_time_s": self._elapsed(), **self._evaluation.score(state)}
         log.write("evaluation", updates, self._steps(updates), values)
@@ -246,6 +279,8 @@ class Run:
         settings = json.loads(json.dumps(settings, default=str))
         path = self.directory / "config.json"
         if not path.exists():
+            if not parallel.is_first():
+                return
             self.directory.mkdir(parents=True, exist_ok=True)
             checkpoints.write_json(path, settings)
             return
@@ -274,7 +309,9 @@ class _Evaluation:
 
     def score(self, state: ppo.TrainState) -> dict[str, Any]:
         """Score with its interval, and the mean of every metric over clips."""
-        actor, statistics = state.params["actor"], policy.actor_statistics(state.statistics)
+        actor, statistics = jax.device_get(
+            (state.params["actor"], policy.actor_statistics(state.statistics))
+        )
         if self._controller is None:
             self._controller = PolicyController(
                 "ppo", self._actor, self._anchor_params, actor, statistics
@@ -354,7 +391,10 @@ def parse(argv: list[str] | None) -> Arguments:
 
 def main(argv: list[str] | None = None) -> int:
     """Train as the command line says; returns the exit status."""
-    arguments, console, stop = parse(argv), Console(), Stop()
+    arguments = parse(argv)
+    if arguments.coordinator:
+        parallel.start(arguments.coordinator, arguments.processes, arguments.process)
+    console, stop = Console(quiet=not parallel.is_first()), Stop()
     try:
         run = Run(arguments, console)
     except (ValueError, FileNotFoundError, RuntimeError) as error:

@@ -10,7 +10,7 @@ import numpy as np
 import optax
 import pytest
 
-from baselines import normaliser, ppo
+from baselines import networks, normaliser, ppo
 from tests.baselines.toys import SIZES, ToyEnv, learner, random_obs, wanted
 
 
@@ -34,6 +34,16 @@ def test_gae_against_plain_python() -> None:
         *map(jnp.asarray, (reward, value, following, terminated, done)), discount, gae_lambda
     )
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("network", networks.NAMES)
+def test_an_update_compiles_once(follow: ToyEnv, network: str) -> None:
+    """What it returns has the types of what it was given, also whether they are weak."""
+    ppo_ = learner(network)
+    before = jax.eval_shape(ppo_.init, follow, (), jax.random.PRNGKey(0))
+    after, _ = jax.eval_shape(ppo_.update, follow, (), before)
+    kinds = [jax.tree.map(lambda x: (x.shape, x.dtype, x.weak_type), x) for x in (before, after)]
+    assert kinds[0] == kinds[1]
 
 
 def test_other_latents_than_those_that_acted_would_show(follow: ToyEnv) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.sharding import Mesh
 
 from baselines import networks, ppo
 from baselines.actor import Actor
@@ -75,10 +76,11 @@ def follow() -> ToyEnv:
     return ToyEnv(jnp.ones(()), _follow, random_obs)
 
 
-def learner(network: str, updates: int = 10, **options: Any) -> ppo.PPO:
+def learner(network: str, updates: int = 10, mesh: Mesh | None = None, **options: Any) -> ppo.PPO:
     """A small learner for toy environments."""
     config = ppo.Config(
         **{"environments": 32, "unroll": 8, "minibatches": 4, "critic_hidden": (16,), **options}
     )
     policy = networks.make(network, SIZES, (16, 16), 4)
-    return ppo.PPO(config, Actor(policy, 2, "off", None, config.initial_std), updates)
+    actor = Actor(policy, 2, "off", None, config.initial_std)
+    return ppo.PPO(config, actor, updates, mesh=mesh)
