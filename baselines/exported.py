@@ -133,11 +133,7 @@ class Record:
             self._controller = ExportedController(self._policy, self.env)
         self._controller.read()
         results = scoring.score(self.env, self._controller, self._clips, self._clips_name)
-        values: dict[str, Any] = {"wall_time_s": wall_time_s, "score": results.score}
-        values["score_ci95"] = list(results.score_ci95)
-        means = {f"score/{name}": float(np.mean(x)) for name, x in results.metrics.items()}
-        # left out where a metric has no frames: JSON has no NaN
-        values |= {name: x for name, x in means.items() if np.isfinite(x)}
+        values = {"wall_time_s": wall_time_s, **runs.logged(results)}
         self._log.write("evaluation", updates, steps, values)
         self._console.print(runs.said(steps, values, self._clips_name))
 

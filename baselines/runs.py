@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
+import jax
 import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -26,7 +27,10 @@ from mimic_envs.messages import unknown
 
 INTERRUPTED = 130
 """Exit status of a run that was asked to stop, as shells count it."""
-FREE = ("out", "threads", "keep", "checkpoint_every_s")
+FREE = (
+    *("out", "threads", "keep", "checkpoint_every_s", "profile"),
+    *("coordinator", "processes", "process"),
+)
 """Settings that may change when a run is continued, as they do not change its result."""
 
 
@@ -51,7 +55,7 @@ class Evaluation:
 
     def score(self, params: Params, statistics: Normaliser) -> dict[str, Any]:
         """Score with its interval, and the mean of every metric over clips."""
-        statistics = policy.actor_statistics(statistics)
+        params, statistics = jax.device_get((params, policy.actor_statistics(statistics)))
         if self._controller is None:
             self._controller = PolicyController(
                 self._name, self._actor, self._anchor_params, params, statistics
@@ -59,10 +63,15 @@ class Evaluation:
         self._controller.load(params, statistics)
         results = scoring.score(self._env, self._controller, self._clips, self._clips_name)
         self.latest = results.score
-        means = {f"score/{name}": float(np.mean(x)) for name, x in results.metrics.items()}
-        # null, not NaN, where a metric has no frames
-        finite = {name: x for name, x in means.items() if np.isfinite(x)}
-        return {"score": results.score, "score_ci95": list(results.score_ci95), **finite}
+        return logged(results)
+
+
+def logged(results: scoring.Results) -> dict[str, Any]:
+    """What a log says of a score: it, its interval, and the mean of every metric over clips."""
+    means = {f"score/{name}": float(np.mean(x)) for name, x in results.metrics.items()}
+    # left out where a metric has no frames: JSON has no NaN
+    finite = {name: x for name, x in means.items() if np.isfinite(x)}
+    return {"score": results.score, "score_ci95": list(results.score_ci95), **finite}
 
 
 def said(steps: int, values: dict[str, Any], clips: str) -> str:
@@ -117,14 +126,18 @@ class Run(Protocol):
         ...
 
 
-def main(make: Callable[[Console], Run]) -> int:
-    """Make a run and train; returns the exit status."""
-    console, stop = Console(), Stop()
-    try:
-        run = make(console)
-    except (ValueError, FileNotFoundError, RuntimeError) as error:
-        console.print(f"[red]error:[/red] {error}")
-        return 2
+def main(make: Callable[[Console], Run], console: Console | None = None) -> int:
+    """Make a run and train; returns the exit status.
+
+    Args:
+        make: What makes the run, and may find that it cannot be made.
+        console: Where to report.
+    """
+    console, stop = console or Console(), Stop()
+    made: list[Run] = []
+    if status := checked(console, lambda: made.append(make(console))):
+        return status
+    (run,) = made
     finished = run.train(stop)
     stop.ignore()
     if finished:
@@ -134,8 +147,26 @@ def main(make: Callable[[Console], Run]) -> int:
     return INTERRUPTED
 
 
-def record_settings(directory: pathlib.Path, arguments: Any, clips_hash: str) -> None:
+def checked(console: Console, attempt: Callable[[], None]) -> int:
+    """Try something that the user may have asked for wrongly; returns the exit status."""
+    try:
+        attempt()
+    except (ValueError, FileNotFoundError, RuntimeError) as error:
+        console.print(f"[red]error:[/red] {error}")
+        return 2
+    return 0
+
+
+def record_settings(
+    directory: pathlib.Path, arguments: Any, clips_hash: str, writes: bool = True
+) -> None:
     """Write a run's settings, or check that one that is continued has the same.
+
+    Args:
+        directory: The run's folder.
+        arguments: A dataclass.
+        clips_hash: Of what is trained on.
+        writes: Whether this process writes; of several only one does.
 
     Raises:
         ValueError: It has others; the message names one.
@@ -145,6 +176,8 @@ def record_settings(directory: pathlib.Path, arguments: Any, clips_hash: str) ->
     settings = json.loads(json.dumps(settings, default=str))
     path = directory / "config.json"
     if not path.exists():
+        if not writes:
+            return
         directory.mkdir(parents=True, exist_ok=True)
         write_json(path, settings)
         return

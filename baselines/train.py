@@ -13,38 +13,24 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import json
 import pathlib
-import signal
 import sys
 import time
 from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import tyro
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 import mimic_envs
-from baselines import checkpoints, parallel, policy, ppo, profile
+from baselines import checkpoints, parallel, policy, ppo, profile, runs
 from baselines.actor import AnchorMode
 from baselines.log import Log
-from baselines.policy import PolicyController, Spec
+from baselines.policy import Spec
 from baselines.profile import Profile
-from mimic_envs import clips as clips_
 from mimic_envs import scoring
 from mimic_envs.env import FunctionalEnv, Result
-from mimic_envs.messages import unknown
-
-INTERRUPTED = 130
-"""Exit status of a run that was asked to stop, as shells count it."""
-FREE = (
-    *("out", "threads", "keep", "checkpoint_every_s", "profile"),
-    *("coordinator", "processes", "process"),
-)
-"""Settings that may change when a run is continued, as they do not change its result."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,7 +113,7 @@ class Run:
             arguments, ppo=dataclasses.replace(arguments.ppo, shards=shards)
         )
         self.arguments, self._console = arguments, console
-        body = _body(arguments.env)
+        body = runs.body_of(arguments.env)
         self.directory = arguments.out or pathlib.Path("runs") / (
             f"{body}-{arguments.algorithm}-{arguments.network}"
             f"-anchor-{arguments.anchor}-seed{arguments.seed}"
@@ -147,18 +133,23 @@ class Run:
             self._mesh,
         )
         start = arguments.start
-        self._taken = None if start is None else policy.restore(start, arguments.spec, self.env)
-        self._began, self._elapsed_before = time.perf_counter(), 0.0
+        taken = None if start is None else policy.restore(start, arguments.spec, self.env)
+        self._taken = None if taken is None else parallel.place(taken, self._mesh)
+        self._clock = runs.Clock()
         if not arguments.profile:
-            self._record_settings()
-            self._evaluation = _Evaluation(arguments, body)
+            runs.record_settings(
+                self.directory, arguments, self.env.clips.content_hash, parallel.is_first()
+            )
+            self._evaluation = runs.Evaluation(
+                "ppo", body, arguments.spec, arguments.eval_clips, arguments.threads
+            )
 
     def profile(self) -> Profile:
         """Where the time of an update goes."""
         state = self._learner.init(self.env, self._anchor_params, self._key())
         return profile.measure(self._learner, self.env, self._anchor_params, state)
 
-    def train(self, stop: Stop) -> bool:
+    def train(self, stop: runs.Stop) -> bool:
         """Train to the end, from the newest checkpoint if there is one.
 
         Args:
@@ -175,7 +166,7 @@ class Run:
         if updates == 0:
             self._evaluate(log, state)
         (ending,) = parallel.any_of(stop.asked)
-        with _progress(self._console) as bar:
+        with runs.progress(self._console, "updates") as bar:
             task = bar.add_task("", total=total, completed=updates, speed="", score="")
             while updates < total and not ending:
                 before = time.perf_counter()
@@ -183,7 +174,7 @@ class Run:
                 report = {name: float(x) for name, x in jax.device_get(report).items()}
                 updates += 1
                 speed = self.arguments.ppo.steps_per_update / (time.perf_counter() - before)
-                values = {"wall_time_s": self._elapsed(), "steps_per_s": speed, **report}
+                values = {"wall_time_s": self._clock.elapsed(), "steps_per_s": speed, **report}
                 if log is not None:
                     log.write("update", updates, self._steps(updates), values)
                 if updates in evaluations_due:
@@ -213,7 +204,7 @@ class Run:
             state = self._learner.init(self.env, self._anchor_params, key)
             return self._learner.start_from(state, *self._taken) if self._taken else state
         state, meta = found
-        self._elapsed_before = meta["wall_time_s"]
+        self._clock.add(meta["wall_time_s"])
         self._console.print(f"continuing after {meta['updates']} updates")
         return parallel.place(state, self._mesh, ppo.SPECS)
 
@@ -225,7 +216,7 @@ class Run:
         if not parallel.is_first():
             return
         updates = int(state.updates)
-        meta = {"updates": updates, "wall_time_s": self._elapsed()}
+        meta = {"updates": updates, "wall_time_s": self._clock.elapsed()}
         checkpoints.save(self._checkpoints, updates, state, meta, self.arguments.keep)
         training = {
             "env": self.arguments.env,
@@ -233,7 +224,7 @@ class Run:
             "clips": self.arguments.clips,
             "backend": self.arguments.backend,
             "steps": self._steps(updates),
-            "wall_time_s": self._elapsed(),
+            "wall_time_s": self._clock.elapsed(),
             "seed": self.arguments.seed,
             "versions": scoring.results.versions(),
         }
@@ -246,13 +237,10 @@ class Run:
         if log is None:
             return
         updates = int(state.updates)
-        values = {"wall_time_s": self._elapsed(), **self._evaluation.score(state)}
+        scored = self._evaluation.score(state.params["actor"], state.statistics)
+        values = {"wall_time_s": self._clock.elapsed(), **scored}
         log.write("evaluation", updates, self._steps(updates), values)
-        low, high = values["score_ci95"]
-        self._console.print(
-            f"{self._steps(updates):>12,} steps {values['wall_time_s']:7.0f} s   "
-            f"score {values['score']:.4f} ({low:.4f} to {high:.4f}) on {self.arguments.eval_clips}"
-        )
+        self._console.print(runs.said(self._steps(updates), values, self.arguments.eval_clips))
 
     def _evaluations(self) -> set[int]:
         """Numbers of updates after which to evaluate."""
@@ -264,83 +252,9 @@ class Run:
         """Environment steps so far; one rollout went into the observation statistics."""
         return (updates + 1) * self.arguments.ppo.steps_per_update
 
-    def _elapsed(self) -> float:
-        return round(self._elapsed_before + time.perf_counter() - self._began, 3)
-
     @property
     def _checkpoints(self) -> pathlib.Path:
         return self.directory / "checkpoints"
-
-    def _record_settings(self) -> None:
-        """Write the settings, or check that a run that is continued has the same."""
-        settings = dataclasses.asdict(self.arguments)
-        settings = {k: v for k, v in settings.items() if k not in FREE}
-        settings["clips_sha256"] = self.env.clips.content_hash
-        settings = json.loads(json.dumps(settings, default=str))
-        path = self.directory / "config.json"
-        if not path.exists():
-            if not parallel.is_first():
-                return
-            self.directory.mkdir(parents=True, exist_ok=True)
-            checkpoints.write_json(path, settings)
-            return
-        before = json.loads(path.read_text())
-        for name in sorted({*before, *settings}):
-            if before.get(name) != settings.get(name):
-                raise ValueError(
-                    f"{self.directory} holds a run with {name}={before.get(name)}, not "
-                    f"{settings.get(name)}: continue it with its own settings, or choose another "
-                    "folder with --out"
-                )
-
-
-class _Evaluation:
-    """Scores policies on the clips for that, always with C MuJoCo in float64."""
-
-    def __init__(self, arguments: Arguments, body: str) -> None:
-        self._clips_name = arguments.eval_clips
-        self._clips = clips_.load(arguments.eval_clips, body)
-        self._env = mimic_envs.make(
-            body, clips=self._clips, backend_options={"threads": arguments.threads}
-        )
-        self._actor, self._anchor_params = policy.build(arguments.spec, self._env)
-        self._controller: PolicyController | None = None
-        self.latest = float("nan")
-
-    def score(self, state: ppo.TrainState) -> dict[str, Any]:
-        """Score with its interval, and the mean of every metric over clips."""
-        actor, statistics = jax.device_get(
-            (state.params["actor"], policy.actor_statistics(state.statistics))
-        )
-        if self._controller is None:
-            self._controller = PolicyController(
-                "ppo", self._actor, self._anchor_params, actor, statistics
-            )
-        self._controller.load(actor, statistics)
-        results = scoring.score(self._env, self._controller, self._clips, self._clips_name)
-        self.latest = results.score
-        means = {f"score/{name}": float(np.mean(x)) for name, x in results.metrics.items()}
-        # null, not NaN, where a metric has no frames
-        finite = {name: x for name, x in means.items() if np.isfinite(x)}
-        return {"score": results.score, "score_ci95": list(results.score_ci95), **finite}
-
-
-class Stop:
-    """Whether SIGINT (Ctrl-C) or SIGTERM has come; a second one ends the process at once."""
-
-    def __init__(self) -> None:
-        self.asked = False
-        numbers = (signal.SIGINT, signal.SIGTERM)
-        self._before = {number: signal.signal(number, self._ask) for number in numbers}
-
-    def _ask(self, number: int, frame: Any) -> None:
-        self.asked = True
-        self.ignore()
-
-    def ignore(self) -> None:
-        """Leave signals to whom they went before."""
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
 
 
 def reward(scale: float, score_weight: float, result: Result) -> jax.Array:
@@ -366,24 +280,6 @@ def look_ahead(env: FunctionalEnv, state: Any) -> tuple[jax.Array, jax.Array]:
     return ahead(state.frame), ahead(state.frame + 1)
 
 
-def _body(env_id: str) -> str:
-    if env_id not in mimic_envs.ENV_IDS:
-        raise ValueError(unknown("environment", env_id, mimic_envs.ENV_IDS))
-    return mimic_envs.ENV_IDS[env_id]
-
-
-def _progress(console: Console) -> Progress:
-    return Progress(
-        BarColumn(),
-        TextColumn("{task.completed}/{task.total} updates"),
-        TextColumn("{task.fields[speed]}"),
-        TextColumn("{task.fields[score]}"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        console=console,
-    )
-
-
 def parse(argv: list[str] | None) -> Arguments:
     """The command line; the process's own if not given."""
     return tyro.cli(Arguments, args=argv, prog="python -m baselines.train")
@@ -394,22 +290,10 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parse(argv)
     if arguments.coordinator:
         parallel.start(arguments.coordinator, arguments.processes, arguments.process)
-    console, stop = Console(quiet=not parallel.is_first()), Stop()
-    try:
-        run = Run(arguments, console)
-    except (ValueError, FileNotFoundError, RuntimeError) as error:
-        console.print(f"[red]error:[/red] {error}")
-        return 2
+    console = Console(quiet=not parallel.is_first())
     if arguments.profile:
-        run.profile().show(console)
-        return 0
-    finished = run.train(stop)
-    stop.ignore()
-    if finished:
-        console.print(f"done: {run.directory / 'policy'}")
-        return 0
-    console.print(f"stopped and saved in {run.directory}; the same command continues")
-    return INTERRUPTED
+        return runs.checked(console, lambda: Run(arguments, console).profile().show(console))
+    return runs.main(lambda console: Run(arguments, console), console)
 
 
 if __name__ == "__main__":

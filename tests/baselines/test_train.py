@@ -12,7 +12,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 import pytest
 
-from baselines import checkpoints, log, profile, train
+from baselines import checkpoints, log, profile, runs, train
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 UPDATES = 12
@@ -63,7 +63,7 @@ def test_a_run_leaves_what_it_promises(whole: pathlib.Path) -> None:
     assert json.loads((whole / "policy" / "policy.json").read_text())["body"] == "mouse_arm"
 
 
-class After(train.Stop):
+class After(runs.Stop):
     """Asks to stop after some updates, as Ctrl-C does."""
 
     def __init__(self, updates: int) -> None:
