@@ -520,9 +520,14 @@ class Run:
         return self.directory / "checkpoints"
 
 
+def parse(argv: list[str] | None) -> Arguments:
+    """The command line; the process's own if not given."""
+    return tyro.cli(Arguments, args=argv, prog="python -m baselines.distill")
+
+
 def main(argv: list[str] | None = None) -> int:
     """Distil as the command line says; returns the exit status."""
-    arguments = tyro.cli(Arguments, args=argv, prog="python -m baselines.distill")
+    arguments = parse(argv)
     return runs.main(lambda console: Run(arguments, console))
 
 

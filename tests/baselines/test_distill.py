@@ -1,0 +1,181 @@
+"""Distillation: the network comes to act as its teacher, and runs can be continued."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import orbax.checkpoint as ocp
+import pytest
+from rich.console import Console
+
+import mimic_envs
+from baselines import distill, log, normaliser, policy, runs, train
+from baselines.policy import Spec
+from mimic_envs import controllers
+from mimic_envs.env import FunctionalEnv, State
+
+ROUNDS = 6
+COMMAND = [
+    *("--env", "mimic_envs/MouseArm-v0", "--teacher", "pd", "--clips", "builtin/tiny"),
+    *("--eval-clips", "builtin/tiny", "--anchor", "off", "--hidden", "64", "--threads", "1"),
+    *("--eval-every", "6", "--dagger.rounds", str(ROUNDS), "--dagger.environments", "8"),
+    *("--dagger.unroll", "16", "--dagger.gradient-steps", "100", "--dagger.batch", "8"),
+]
+
+
+@pytest.fixture(scope="module")
+def arm() -> FunctionalEnv:
+    return mimic_envs.make("mouse_arm", clips="builtin/tiny")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    folder = tmp_path_factory.mktemp("runs") / "whole"
+    assert distill.main([*COMMAND, "--out", str(folder)]) == 0
+    return folder
+
+
+def final(folder: pathlib.Path) -> dict[str, bytes]:
+    path = folder.absolute() / f"checkpoints/{ROUNDS}/state"
+    state = ocp.StandardCheckpointer().restore(path)
+    return {name: np.asarray(x).tobytes() for name, x in state.items()}
+
+
+def test_the_network_comes_to_act_as_its_teacher(whole: pathlib.Path) -> None:
+    records = [x for x in log.read(whole) if x["kind"] == "update"]
+    errors = [x["train/squared_error"] for x in records]
+    assert errors[-1] < errors[0]
+    (scored,) = (x["score"] for x in log.read(whole) if x["kind"] == "evaluation")
+    # untrained networks score 0.01 on these clips, the teacher 0.95
+    assert scored > 0.5
+
+
+class Halfway(runs.Stop):
+    """Asks to stop after some rounds, as Ctrl-C does."""
+
+    def __init__(self, rounds: int) -> None:
+        self._left = rounds
+
+    @property
+    def asked(self) -> bool:  # type: ignore[override]
+        self._left -= 1
+        return self._left < 0
+
+
+def test_a_stopped_run_ends_as_if_it_had_not_been(
+    whole: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    command = [*COMMAND, "--out", str(tmp_path / "run")]
+    for rounds, finished in ((3, False), (ROUNDS, True)):
+        run = distill.Run(distill.parse(command), Console(quiet=True))
+        assert run.train(Halfway(rounds)) == finished
+    assert len(final(whole)) > 20
+    assert final(tmp_path / "run") == final(whole)
+
+
+def test_ppo_starts_from_it(whole: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    """Its first score, before any update, is the distilled network's."""
+    command = [
+        *("--env", "mimic_envs/MouseArm-v0", "--clips", "builtin/tiny", "--threads", "1"),
+        *("--eval-clips", "builtin/tiny", "--hidden", "64", "--steps", "64"),
+        *("--ppo.environments", "8", "--ppo.minibatches", "2", "--ppo.unroll", "4"),
+        *("--start", str(whole / "policy"), "--ppo.critic-updates", "1"),
+        *("--out", str(tmp_path / "run")),
+    ]
+    assert train.main(command) == 0
+    first, *_, last = (x["score"] for x in log.read(tmp_path / "run") if x["kind"] == "evaluation")
+    (distilled,) = (x["score"] for x in log.read(whole) if x["kind"] == "evaluation")
+    assert first == pytest.approx(distilled, abs=0.005)
+    assert first != last
+    said = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert said["start"] == str(whole / "policy")
+
+
+def dagger(arm: FunctionalEnv, **config: int) -> tuple[distill.DAgger, distill.Student]:
+    actor, _ = policy.build(Spec(hidden=(8,)), arm)
+    settings = distill.Config(environments=4, unroll=8, **config)
+    learner = distill.DAgger(settings, actor, controllers.make("pd", arm))
+    return learner, learner.init(arm, jax.random.PRNGKey(0))
+
+
+def test_the_teacher_is_asked_at_some_steps_only(arm: FunctionalEnv) -> None:
+    learner, student = dagger(arm, ask_every=4)
+    teacher = learner.teacher
+    _, lesson, _ = learner.record(arm, (), teacher.params, student, False)
+    np.testing.assert_array_equal(lesson.asked[0], [True, False, False, False] * 2)
+    assert not np.asarray(lesson.action)[:, ~lesson.asked[0]].any()
+    # of the first step the state is known: what is noted is what the teacher says there
+    key = jax.random.PRNGKey(0)
+    said = jax.vmap(teacher.act, (None, 0, None))(teacher.params, student.environments, key)
+    np.testing.assert_allclose(lesson.action[:, 0], said, atol=1e-6)
+    _, lesson, _ = learner.record(arm, (), teacher.params, student, True)
+    assert lesson.asked.all()
+
+
+def test_only_answers_count_and_edges_only_from_inside(arm: FunctionalEnv) -> None:
+    learner, student = dagger(arm)
+    _, lesson, _ = learner.record(arm, (), learner.teacher.params, student, True)
+    statistics = normaliser.update(student.statistics, lesson.obs)
+    key = jax.random.PRNGKey(0)
+
+    def loss(change: distill.Lesson) -> float:
+        return float(learner.loss(student.params, statistics, change, key)[0])
+
+    whole = loss(lesson)
+    asked = jnp.zeros_like(lesson.asked).at[:, 0].set(True)
+    spoilt = jnp.where(asked[..., None], lesson.action, 0.7)
+    assert loss(lesson._replace(asked=asked)) != pytest.approx(whole)
+    assert loss(lesson._replace(asked=asked)) == loss(lesson._replace(asked=asked, action=spoilt))
+    # a network that says 3 where the teacher says 1 does the same; where it says 0.9, it does not
+    loud = jax.tree.map(jnp.zeros_like, student.params)
+    bias = loud["network"]["layer_1"]
+    loud["network"]["layer_1"] = {**bias, "bias": jnp.full(9, 3.0)}
+    for action, expected in ((1.0, 0.0), (0.9, 2.1**2)):
+        said = lesson._replace(action=jnp.full_like(lesson.action, action))
+        found = float(learner.loss(loud, statistics, said, key)[0])
+        assert found == pytest.approx(expected, rel=1e-5)
+
+
+class Counting:
+    """A teacher that remembers: its actions count the steps of an episode."""
+
+    name = "counting"
+    params = ()
+    memory = jnp.zeros(())
+
+    def act(self, params: object, state: State, key: jax.Array) -> jax.Array:
+        raise AssertionError("it remembers")
+
+    def act_remembering(
+        self, params: object, state: State, memory: jax.Array, key: jax.Array
+    ) -> tuple[jax.Array, jax.Array]:
+        return jnp.full(9, memory / 1000), memory + 1
+
+
+def test_a_teacher_that_remembers_forgets_between_episodes(arm: FunctionalEnv) -> None:
+    actor, _ = policy.build(Spec(hidden=(8,)), arm)
+    learner = distill.DAgger(distill.Config(environments=4, unroll=400), actor, Counting())
+    student = learner.init(arm, jax.random.PRNGKey(0))
+    _, lesson, _ = learner.record(arm, (), (), student, False)
+    assert lesson.asked.all()
+    counts = np.asarray(lesson.action)[..., 0] * 1000
+    first = np.asarray(lesson.first)
+    assert first.sum() > 4  # some episodes ended
+    for own, start in zip(counts, first, strict=True):
+        expected = np.arange(len(own)) - np.maximum.accumulate(
+            np.where(start, np.arange(len(own)), 0)
+        )
+        np.testing.assert_allclose(own, expected, atol=1e-3)
+
+
+def test_targets_cannot_be_distilled(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = [*COMMAND, "--out", str(tmp_path / "run"), "--anchor", "targets"]
+    assert distill.main(command) == 2
+    assert "cannot be distilled" in capsys.readouterr().out
+    assert not (tmp_path / "run").exists()
