@@ -78,7 +78,17 @@ class PDController:
 
     def act(self, params: PDParams, state: State, key: jax.Array) -> jax.Array:
         """See `Controller.act`."""
-        wanted = self.activation(params, state)
+        return self.act_towards(params, state, jnp.zeros_like(params.kp))
+
+    def act_towards(self, params: PDParams, state: State, offset: jax.Array) -> jax.Array:
+        """The action towards joint angles beside the reference's.
+
+        Args:
+            params: See `Controller.act`.
+            state: See `Controller.act`.
+            offset: What is added to the angle of each degree of freedom, rad, (nv,).
+        """
+        wanted = self.activation(params, state, offset)
         control = self._dynamics.control(state.physics.act, wanted)
         middle, half = control_range(self._body.model)
         return jnp.clip((control - middle) / np.maximum(half, 1e-12), -1.0, 1.0)
@@ -94,9 +104,11 @@ class PDController:
         torque += params.damping * target.qvel + params.stiffness * (angle - params.rest)
         return torque
 
-    def activation(self, params: PDParams, state: State) -> jax.Array:
+    def activation(
+        self, params: PDParams, state: State, offset: jax.Array | float = 0.0
+    ) -> jax.Array:
         """Wanted activations, or controls of actuators that have none, (nu,)."""
-        now, torque = state.physics, self._torque(params, state)
+        now, torque = state.physics, self._torque(params, state) + params.kp * offset
         actuation, low, high = self._at.actuation, self._dynamics.low, self._dynamics.high
         moment = actuation.moment(now.qpos, now.xpos, now.xquat)
         length = actuation.length(now.qpos, now.xpos, now.xquat)
