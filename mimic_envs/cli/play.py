@@ -20,7 +20,7 @@ def play(
 
     Args:
         env_id: Environment id, for example mimic_envs/Rodent-v0.
-        controller: Name of the controller: zero, random, pd or wbc.
+        controller: Name of the controller: zero, random, pd, wbc or mpc.
         clips: Built-in clip set, or path to a clip file.
         clip: Number or name of the clip.
         out: The video, an .mp4 file.

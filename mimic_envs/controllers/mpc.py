@@ -7,8 +7,9 @@ of the plan, a step later, is what the next plans are drawn around.
 
 A plan is a few offsets to the joint angles that `pd` aims at, interpolated over the horizon,
 with `pd` acting at every step of it. Noise on these angles finds its way through moment
-arms, gains and muscles in units that fit every body; noise on the actions does not (with the
-same number of samples the first 0.7 s of three recorded rodent clips score 0.67 against 0.40).
+arms, gains and muscles in units that fit every body; noise on the actions does not (with as many
+samples, the first 0.7 s of three recorded rodent clips score 0.67 with noise of 0.05 rad on
+the angles, and 0.40 with noise of 0.02 on the actions).
 
 The cost compares tracked bodies, joints, velocities and the centre of mass with the reference,
 the latter led by a share of the time in which the animal would fall over, as a horizon
@@ -35,7 +36,8 @@ from mimic_envs.tasks.reference import Frame
 class Settings:
     """Constants of the search, and weights of squared errors (lengths in body lengths).
 
-    Found on the first 0.7 s of three recorded rodent clips.
+    Found on the first 0.7 s of recorded rodent clips. There a look-ahead of 0.28 s scores no
+    better than 0.2 s.
 
     Attributes:
         samples: Plans that are tried at every control step, one of them `pd` alone.
