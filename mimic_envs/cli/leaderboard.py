@@ -45,7 +45,7 @@ def new(
         trained_on: Clip sets it was trained on, for example builtin/train, or clip files.
         track: builtin; or practice, which takes seconds and is never ranked.
         protocol: Name of the protocol.
-        seeds: Runs of a controller; only `random` needs more than one.
+        seeds: Runs of a controller; only `random` and `mpc` need more than one.
         summary: What it is, in a sentence or two.
         agree: The authors agree with the rules in leaderboard/README.md.
         out: Folder of submissions.

@@ -22,7 +22,7 @@ def play(
 
     Args:
         env_id: Environment id, for example mimic_envs/Rodent-v0.
-        controller: Name of the controller: zero, random, pd or wbc; pd if no policy is given.
+        controller: Name of the controller: zero, random, pd, wbc or mpc; pd if no policy is given.
         policy: Folder of a trained policy; of several training seeds the first one is shown.
         clips: Built-in clip set, or path to a clip file.
         clip: Number or name of the clip.

@@ -28,12 +28,12 @@ def score(
 
     Args:
         env_id: Environment id, for example mimic_envs/Rodent-v0.
-        controller: Name of the controller: zero, random, pd or wbc; pd if no policy is given.
+        controller: Name of the controller: zero, random, pd, wbc or mpc; pd if no policy is given.
         policy: Folder of a trained policy, or of one for each clip in folders of their names;
             for several training seeds such folders in 0, 1, ...
         clips: Built-in clip set, or path to a clip file.
-        seeds: Runs of a controller with different random numbers (only `random` needs more
-            than one), or how many of the training seeds of a policy; all if not given.
+        seeds: Runs of a controller with different random numbers (only `random` and `mpc` need
+            more than one), or how many of the training seeds of a policy; all if not given.
         protocol: Name of the protocol.
         out: Results file; results/<body>-<controller>-<clips>.json if not given.
         plot: Also draw the error over time of every clip, as PNG beside the results.

@@ -51,6 +51,7 @@ _CONTROLLERS = {
     "zero": ("mimic_envs.controllers.zero", "ZeroController"),
     "random": ("mimic_envs.controllers.random", "RandomController"),
     "pd": ("mimic_envs.controllers.pd", "PDController"),
+    "mpc": ("mimic_envs.controllers.mpc", "MPCController"),
     "wbc": ("mimic_envs.controllers.wbc", "WBCController"),
 }
 

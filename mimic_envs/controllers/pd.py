@@ -82,43 +82,55 @@ class PDController:
 
     def act(self, params: PDParams, state: State, key: jax.Array) -> jax.Array:
         """See `Controller.act`."""
-        return self.steered(params, state, jnp.zeros(self.aims))
+        return self.act_towards(params, state, jnp.zeros_like(params.kp))
 
     @property
     def aims(self) -> int:
-        """Number of joints whose targets can be moved: the tracked ones."""
+        """Number of joints whose targets `steered` moves: the tracked ones."""
         return len(self._at.tracked_dofs)
 
     def steered(self, params: PDParams, state: State, aim: jax.Array) -> jax.Array:
-        """The action, (nu,), towards joint angles beside the reference's.
+        """The action, (nu,), towards other angles of the tracked joints.
 
         Args:
             params: Of the controller.
             state: Of one environment.
-            aim: How far beside, of each tracked joint, (aims,) in units of `reach_rad`;
-                clipped to [-1, 1].
+            aim: How far beside the reference's, (aims,) in units of `reach_rad`; clipped to
+                [-1, 1].
         """
         offset = self.reach_rad * jnp.clip(aim, -1.0, 1.0)
+        every = jnp.zeros_like(params.kp).at[self._at.tracked_dofs].set(offset)
+        return self.act_towards(params, state, every)
+
+    def act_towards(self, params: PDParams, state: State, offset: jax.Array) -> jax.Array:
+        """The action towards joint angles beside the reference's.
+
+        Args:
+            params: See `Controller.act`.
+            state: See `Controller.act`.
+            offset: What is added to the angle of each degree of freedom, rad, (nv,).
+        """
         wanted = self.activation(params, state, offset)
         control = self._dynamics.control(state.physics.act, wanted)
         middle, half = control_range(self._body.model)
         return jnp.clip((control - middle) / np.maximum(half, 1e-12), -1.0, 1.0)
 
-    def _torque(self, params: PDParams, state: State, offset: jax.Array) -> jax.Array:
+    def _torque(self, params: PDParams, state: State) -> jax.Array:
         """Generalised force that the joints should get, (nv,)."""
         at, physics = self._at, state.physics
         target = params.reference.frame(state.clip, state.frame + 1)
         zero = jnp.zeros_like(params.kp)
         angle = zero.at[at.hinge_dofs].set(target.qpos[at.hinges])
-        angle = angle.at[at.tracked_dofs].add(offset)
         error = angle - zero.at[at.hinge_dofs].set(physics.qpos[at.hinges])
         torque = params.kp * error + params.kd * (target.qvel - physics.qvel)
         torque += params.damping * target.qvel + params.stiffness * (angle - params.rest)
         return torque
 
-    def activation(self, params: PDParams, state: State, offset: jax.Array) -> jax.Array:
+    def activation(
+        self, params: PDParams, state: State, offset: jax.Array | float = 0.0
+    ) -> jax.Array:
         """Wanted activations, or controls of actuators that have none, (nu,)."""
-        now, torque = state.physics, self._torque(params, state, offset)
+        now, torque = state.physics, self._torque(params, state) + params.kp * offset
         actuation, low, high = self._at.actuation, self._dynamics.low, self._dynamics.high
         moment = actuation.moment(now.qpos, now.xpos, now.xquat)
         length = actuation.length(now.qpos, now.xpos, now.xquat)

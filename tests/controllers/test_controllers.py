@@ -13,7 +13,9 @@ import pytest
 import mimic_envs
 from mimic_envs import bodies, controllers, scoring
 from mimic_envs.clips import load as load_clips
+from mimic_envs.clips.edit import trim
 from mimic_envs.controllers.linear_model import LinearModel, difference
+from mimic_envs.controllers.mpc import MPCController, Settings
 from mimic_envs.controllers.wbc import Weights
 from mimic_envs.env import FunctionalEnv
 from mimic_envs.physics.backend import control_range
@@ -69,7 +71,7 @@ class TestPD:
         """The control undoes the activation filter: the wanted activation is there after it."""
         pd = controllers.make("pd", env)
         state = env.reset(jax.random.key(0), 1, 5)
-        wanted = pd.activation(pd.params, state, jnp.zeros(pd.aims))
+        wanted = pd.activation(pd.params, state)
         control = pd.act(pd.params, state, jax.random.key(0))
         after = env.step(state, control)
         free = np.abs(np.asarray(control)) < 0.99
@@ -224,3 +226,28 @@ def test_wbc_times_follow_from_length_and_gravity(rodent: bodies.Body) -> None:
     fourfold = dataclasses.replace(rodent, body_length=4 * rodent.body_length)
     assert given.scaled(fourfold).com_s == pytest.approx(2 * given.com_s)
     assert given.scaled(fourfold).com == given.com
+
+
+def test_mpc_walks_where_pd_falls(rodent: bodies.Body) -> None:
+    """On a short piece of walking, with few samples."""
+    clips = trim(load_clips("builtin/tiny", rodent).select([0]), 0.0, 0.5)
+    env = mimic_envs.make(rodent, clips=clips, terminate=False)
+    mpc = MPCController(env, Settings(samples=16))
+    mpc_score, pd_score = (
+        scoring.score(env, controller, clips, "tiny").metrics["score"].mean()
+        for controller in (mpc, controllers.make("pd", env))
+    )
+    assert mpc_score > pd_score + 0.1
+
+
+def test_mpc_depends_on_its_key_and_on_what_it_remembers() -> None:
+    env = mimic_envs.make("mouse_arm", clips="builtin/tiny")
+    mpc = MPCController(env, Settings(samples=8, steps=5))
+    state, act = env.reset(jax.random.key(0), 0, 3), jax.jit(mpc.act_remembering)
+    key, other = jax.random.key(1), jax.random.key(2)
+    action, plan = act(mpc.params, state, mpc.memory, key)
+    again, same_plan = act(mpc.params, state, mpc.memory, key)
+    np.testing.assert_array_equal(action, again)
+    np.testing.assert_array_equal(plan, same_plan)
+    assert not np.array_equal(plan, act(mpc.params, state, mpc.memory, other)[1])
+    assert not np.array_equal(plan, act(mpc.params, state, plan, key)[1])
