@@ -50,6 +50,13 @@ def load(directory: pathlib.Path, like: Any) -> tuple[Any, dict[str, Any]] | Non
     wanted = ocp.args.Composite(state=ocp.args.StandardRestore(places), meta=ocp.args.JsonRestore())
     with _manager(directory) as manager:
         found = manager.restore(manager.latest_step(), args=wanted)
+    for name, x in places.items():
+        kind = (found.state[name].dtype, found.state[name].shape)
+        if kind != (x.dtype, x.shape):
+            raise ValueError(
+                f"{directory}: {name} has type {kind[0]} and shape {kind[1]}, "
+                f"expected {x.dtype} and {x.shape}"
+            )
     leaves = [
         found.state[name] if x.size else np.zeros(x.shape, x.dtype) for name, x in _named(like)
     ]
