@@ -399,6 +399,8 @@ class PPO:
         # not a number compares as false: a policy that has come to that is no reason to hurry
         slower, faster = ~(kl <= 2.0 * target), kl < 0.5 * target
         factor = jnp.where(slower, 1.0 / RATE_FACTOR, jnp.where(faster, RATE_FACTOR, 1.0))
+        # while only the critic learns the policy stays: that says nothing of the rate
+        factor = jnp.where(updates <= self.config.critic_updates, 1.0, factor)
         return jnp.clip(rate * factor, *self.config.learning_rate_bounds)
 
     def _learn(

@@ -5,6 +5,7 @@ With `--pictures` also the pictures of the bodies.
 
 from __future__ import annotations
 
+import json
 import pathlib
 import sys
 from collections.abc import Iterable
@@ -18,6 +19,7 @@ from mimic_envs.clips import published
 from mimic_envs.tasks import rewards
 
 DOCS = pathlib.Path(__file__).parent
+SUBMISSIONS = DOCS.parent / "leaderboard" / "submissions" / "mimic-1"
 _UNITS = {
     "root_position": "{length}",
     "root_rotation": "rad",
@@ -245,13 +247,65 @@ def published_page() -> str:
     return "\n\n".join(sections) + "\n"
 
 
+def trained_page() -> str:
+    """Scores of the policies that this project hands in, from their submissions."""
+    rows, commands = [], []
+    for body in sorted(mimic_envs.ENV_IDS.values()):
+        folders = sorted((SUBMISSIONS / body).glob("*/"))
+        entries = [json.loads((folder / "submission.json").read_text()) for folder in folders]
+        scores = [json.loads((folder / "results.json").read_text()) for folder in folders]
+        found = sorted(zip(entries, scores, strict=True), key=lambda pair: pair[1]["score"])
+        (start,) = (score["score"] for entry, score in found if entry["controller"] == "pd")
+        for entry, score in found:
+            if entry["controller"] in ("zero", "random"):
+                continue
+            low, high = score["score_ci95"]
+            training = entry["training"]
+            rows.append(
+                (
+                    body,
+                    entry["name"],
+                    f"{score['score']:.3f} ({low:.3f} to {high:.3f})",
+                    f"{(score['score'] - start) / (1 - start):.0%}",
+                    entry["seeds"] if training["parameters"] else "",
+                    f"{training['environment_steps'] / 1e6:.2f}" if training["parameters"] else "",
+                    f"{60 * training['wall_clock_h']:.0f}" if training["parameters"] else "",
+                )
+            )
+            if training["command"]:
+                commands.append(f"### {body}: {entry['name']}")
+                commands.append(f"{entry['summary']}")
+                commands.append(f"```bash\n{training['command']}\n```")
+    header = ("body", "what", "score", "of pd's gap to 1", "seeds", "million steps", "minutes")
+    return (
+        "\n\n".join(
+            [
+                "# Trained policies",
+                "<!-- made by docs/generate.py from leaderboard/submissions, do not edit -->",
+                "The entries of this project on the [leaderboard](../leaderboard/README.md), scored on "
+                "`builtin/test` by protocol `mimic-1`: interquartile mean over clips and training "
+                "seeds with its 95 % interval. Steps and minutes are those of one training seed, on "
+                "one core of a shared machine, compilation and scores included; of a distilled policy "
+                "with those of the teacher.",
+                table(header, rows),
+                "## Commands",
+                *commands,
+            ]
+        )
+        + "\n"
+    )
+
+
 def pages() -> dict[pathlib.Path, str]:
     """Every generated page: where it goes and what it says."""
     made = {
         DOCS / "bodies" / f"{name}.md": body_page(env_id, bodies.get(name))
         for env_id, name in mimic_envs.ENV_IDS.items()
     }
-    return made | {DOCS / "published_clips.md": published_page()}
+    return made | {
+        DOCS / "published_clips.md": published_page(),
+        DOCS / "trained.md": trained_page(),
+    }
 
 
 def draw_pictures() -> None:

@@ -1,7 +1,8 @@
 """`python -m leaderboard.entries`: the entries that this project hands in itself.
 
-The controllers `zero`, `random` and `pd` of every body; those that are there already are left
-alone. One run each, which keeps every entry below a megabyte.
+The controllers `zero`, `random` and `pd` of every body, and `wbc` of those that it serves; those
+that are there already are left alone. One run each, which keeps every entry below a megabyte.
+Trained policies come from `mimic-envs leaderboard new`.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ import sys
 
 import tyro
 
+import mimic_envs
 from leaderboard.verify import SUBMISSIONS
-from mimic_envs import bodies
+from mimic_envs import bodies, controllers
 from mimic_envs.scoring import frozen, submissions
 
 SUMMARIES = {
@@ -20,6 +22,8 @@ SUMMARIES = {
     "random": "Independent uniform actions at every step: what doing anything scores.",
     "pd": "Proportional-derivative control of joint angles towards the reference through moment "
     "arms and muscle models; knows the body's equations; keeps no balance.",
+    "wbc": "Whole-body control: at every step the best actions for ten steps ahead, with the "
+    "linearised equations of motion and contacts; knows the body's equations.",
 }
 """What the entries are, by controller."""
 
@@ -33,7 +37,8 @@ def make(out: pathlib.Path = SUBMISSIONS, protocol: str = "mimic-1") -> None:
     """
     for body in frozen.get(protocol).env_ids:
         for controller, summary in SUMMARIES.items():
-            if any((out / protocol / body).glob(f"*-{controller}")):
+            there = any((out / protocol / body).glob(f"*-{controller}"))
+            if there or not _serves(controller, body):
                 continue
             print(f"{bodies.get(body).name} {controller} ...", file=sys.stderr, flush=True)
             made = submissions.new(
@@ -48,6 +53,15 @@ def make(out: pathlib.Path = SUBMISSIONS, protocol: str = "mimic-1") -> None:
             )
             for problem in submissions.problems(made.folder):
                 raise ValueError(f"{made.folder}: {problem}")
+
+
+def _serves(controller: str, body: str) -> bool:
+    """Whether there is such a controller for the body."""
+    try:
+        controllers.make(controller, mimic_envs.make(body, clips="builtin/tiny"))
+    except ValueError:
+        return False
+    return True
 
 
 if __name__ == "__main__":
