@@ -180,6 +180,18 @@ def test_the_learning_rate_follows_the_divergence(follow: ToyEnv, too_large: boo
     assert 0.4 * target < np.median(found[-10:]) < 2.5 * target
 
 
+def test_an_actor_that_can_do_something_waits_for_the_critic(follow: ToyEnv) -> None:
+    ppo_ = learner("mlp", 10, environments=16, unroll=8, critic_updates=2, target_kl=0.01)
+    state = ppo_.init(follow, (), jax.random.PRNGKey(0))
+    for waiting in (True, True, False):
+        before = state
+        state, _ = ppo_.update(follow, (), state)
+        for name in ("actor", "critic"):
+            same = jax.tree.map(np.array_equal, before.params[name], state.params[name])
+            assert all(jax.tree.leaves(same)) == (waiting and name == "actor")
+        assert (state.learning_rate == before.learning_rate) or not waiting
+
+
 def test_minibatches_must_divide_the_environments() -> None:
     with pytest.raises(ValueError, match=r"environments=10 .* minibatches=4"):
         ppo.Config(environments=10, minibatches=4)
