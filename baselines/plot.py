@@ -29,10 +29,12 @@ class Arguments:
 def draw(arguments: Arguments) -> None:
     """Score with its 95 % interval against environment steps and against wall time."""
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.4), sharey=True, layout="constrained")
+    shown = [] if arguments.level is None else [arguments.level]
     for run in arguments.runs:
         scored = [x for x in log.read(run) if x["kind"] == "evaluation"]
         low, high = np.array([x["score_ci95"] for x in scored]).T
         places = ([x["steps"] / 1e6 for x in scored], [x["wall_time_s"] / 60 for x in scored])
+        shown += [x["score"] for x in scored]
         for axis, place in zip(axes, places, strict=True):
             axis.plot(place, [x["score"] for x in scored], label=run.name)
             axis.fill_between(place, low, high, alpha=0.2, linewidth=0)
@@ -42,6 +44,9 @@ def draw(arguments: Arguments) -> None:
         axis.spines[["top", "right"]].set_visible(False)
         if arguments.level is not None:
             axis.axhline(arguments.level, color="0.4", linestyle="--", label=arguments.level_name)
+    # curves fill half of the height; an interval may be cut off
+    least, span = min(shown), max(shown) - min(shown)
+    axes[0].set_ylim(max(least - span, axes[0].get_ylim()[0]), axes[0].get_ylim()[1])
     clips = json.loads((arguments.runs[0] / "config.json").read_text())["eval_clips"]
     axes[0].set_ylabel(f"score on {clips}")
     axes[0].legend(frameon=False, loc="lower right")

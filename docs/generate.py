@@ -16,9 +16,11 @@ import mimic_envs
 from mimic_envs import bodies
 from mimic_envs import clips as clips_
 from mimic_envs.clips import published
+from mimic_envs.scoring import statistics
 from mimic_envs.tasks import rewards
 
 DOCS = pathlib.Path(__file__).parent
+VERIFIED = DOCS.parent / "leaderboard" / "verified" / "mimic-1"
 SUBMISSIONS = DOCS.parent / "leaderboard" / "submissions" / "mimic-1"
 _UNITS = {
     "root_position": "{length}",
@@ -249,24 +251,26 @@ def published_page() -> str:
 
 def trained_page() -> str:
     """Scores of the policies that this project hands in, from their submissions."""
-    rows, commands = [], []
+    rows, commands, curves = [], [], []
     for body in sorted(mimic_envs.ENV_IDS.values()):
-        folders = sorted((SUBMISSIONS / body).glob("*/"))
-        entries = [json.loads((folder / "submission.json").read_text()) for folder in folders]
-        scores = [json.loads((folder / "results.json").read_text()) for folder in folders]
-        found = sorted(zip(entries, scores, strict=True), key=lambda pair: pair[1]["score"])
-        (start,) = (score["score"] for entry, score in found if entry["controller"] == "pd")
-        for entry, score in found:
+        found = []
+        for folder in sorted((SUBMISSIONS / body).glob("*/")):
+            report = (VERIFIED / body / folder.name).with_suffix(".json")
+            scores = np.array(json.loads(report.read_text())["metrics"]["score"])
+            found.append((json.loads((folder / "submission.json").read_text()), scores))
+        found.sort(key=lambda pair: statistics.iqm(pair[1]))
+        (start,) = (statistics.iqm(scores) for one, scores in found if one["controller"] == "pd")
+        for entry, scores in found:
             if entry["controller"] in ("zero", "random"):
                 continue
-            low, high = score["score_ci95"]
+            score, (low, high) = statistics.iqm(scores), statistics.iqm_interval(scores)
             training = entry["training"]
             rows.append(
                 (
                     body,
                     entry["name"],
-                    f"{score['score']:.3f} ({low:.3f} to {high:.3f})",
-                    f"{(score['score'] - start) / (1 - start):.0%}",
+                    f"{score:.3f} ({low:.3f} to {high:.3f})",
+                    f"{(score - start) / (1 - start):.0%}",
                     entry["seeds"] if training["parameters"] else "",
                     f"{training['environment_steps'] / 1e6:.2f}" if training["parameters"] else "",
                     f"{60 * training['wall_clock_h']:.0f}" if training["parameters"] else "",
@@ -276,17 +280,21 @@ def trained_page() -> str:
                 commands.append(f"### {body}: {entry['name']}")
                 commands.append(f"{entry['summary']}")
                 commands.append(f"```bash\n{training['command']}\n```")
+    for picture in sorted((DOCS / "curves").glob("*.png")):
+        curves.append(f"![Learning curves: {picture.stem}](curves/{picture.name})")
     header = ("body", "what", "score", "of pd's gap to 1", "seeds", "million steps", "minutes")
     return (
         "\n\n".join(
             [
                 "# Trained policies",
-                "<!-- made by docs/generate.py from leaderboard/submissions, do not edit -->",
+                "<!-- made by docs/generate.py from leaderboard/, do not edit -->",
                 "Entries of this project on the [leaderboard](../leaderboard/README.md), scored "
-                "on `builtin/test` by protocol `mimic-1`: interquartile mean over clips and "
+                "on `builtin/test` by protocol `mimic-1`, as verified: interquartile mean over clips and "
                 "training seeds with its 95 % interval. Steps and minutes are those of one "
                 "training seed, on one core of a shared machine, compilation and scores included.",
                 table(header, rows),
+                "## Learning curves",
+                *curves,
                 "## Commands",
                 *commands,
             ]

@@ -37,7 +37,7 @@ def make(out: pathlib.Path = SUBMISSIONS, protocol: str = "mimic-1") -> None:
     """
     for body in frozen.get(protocol).env_ids:
         for controller, summary in SUMMARIES.items():
-            there = any((out / protocol / body).glob(f"*-{controller}"))
+            there = any((out / protocol / body).glob(f"????????-{controller}"))
             if there or not _serves(controller, body):
                 continue
             print(f"{bodies.get(body).name} {controller} ...", file=sys.stderr, flush=True)

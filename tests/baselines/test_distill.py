@@ -111,7 +111,7 @@ def test_the_teacher_is_asked_at_some_steps_only(arm: FunctionalEnv) -> None:
     # of the first step the state is known: what is noted is what the teacher says there
     key = jax.random.PRNGKey(0)
     said = jax.vmap(teacher.act, (None, 0, None))(teacher.params, student.environments, key)
-    np.testing.assert_allclose(lesson.action[:, 0], said, atol=1e-6)
+    np.testing.assert_allclose(lesson.action[:, 0], said, atol=1e-4)
     _, lesson, _ = learner.record(arm, (), teacher.params, student, True)
     assert lesson.asked.all()
 
