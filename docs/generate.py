@@ -289,9 +289,10 @@ def trained_page() -> str:
                 "# Trained policies",
                 "<!-- made by docs/generate.py from leaderboard/, do not edit -->",
                 "Entries of this project on the [leaderboard](../leaderboard/README.md), scored "
-                "on `builtin/test` by protocol `mimic-1`, as verified: interquartile mean over clips "
-                "and training seeds with its 95 % interval. Steps and minutes are those of one "
-                "training seed, on one core of a shared machine, compilation and scores included.",
+                "on `builtin/test` by protocol `mimic-1`, as verified: interquartile mean over "
+                "clips and training seeds with its 95 % interval. Steps and minutes are those of "
+                "one training seed, on one core of a shared machine, compilation and scores "
+                "included.",
                 table(header, rows),
                 "## Learning curves",
                 *curves,
