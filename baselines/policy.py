@@ -16,7 +16,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import traverse_util
-from safetensors.numpy import load_file
 
 from baselines import networks, normaliser
 from baselines.actor import Actor, AnchorMode
@@ -25,7 +24,7 @@ from baselines.networks import Params, Sizes
 from baselines.normaliser import Moments, Normaliser
 from mimic_envs.controllers.pd import PDController
 from mimic_envs.env import FunctionalEnv, State
-from mimic_envs.scoring import policies
+from mimic_envs.scoring import policies, safetensors
 
 
 @dataclasses.dataclass(frozen=True)
@@ -153,7 +152,7 @@ def restore(
     built, wanted = (record["architecture"], record["options"]), (spec.network, _options(spec))
     if built != wanted:
         raise ValueError(f"{directory} is {built}, this run is {wanted}: give both the same")
-    tensors = load_file(directory / "weights.safetensors")
+    tensors = safetensors.read(directory / "weights.safetensors")
     mean, std = tensors.pop("mean"), tensors.pop("std")
     params: dict[str, Any] = {}
     if "anchor/weight" in tensors:
