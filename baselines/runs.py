@@ -74,6 +74,12 @@ def logged(results: scoring.Results) -> dict[str, Any]:
     return {"score": results.score, "score_ci95": list(results.score_ci95), **finite}
 
 
+def training(arguments: Any, **said: Any) -> dict[str, Any]:
+    """What `training.json` says of a run: its arguments' part, what is given, and versions."""
+    own = {name: getattr(arguments, name) for name in ("env", "clips", "seed")}
+    return {**own, **said, "versions": scoring.results.versions()}
+
+
 def said(steps: int, values: dict[str, Any], clips: str) -> str:
     """A line for people about a score."""
     low, high = values["score_ci95"]

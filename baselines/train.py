@@ -29,7 +29,6 @@ from baselines.actor import AnchorMode
 from baselines.log import Log
 from baselines.policy import Spec
 from baselines.profile import Profile
-from mimic_envs import scoring
 from mimic_envs.env import FunctionalEnv, Result
 
 
@@ -218,16 +217,13 @@ class Run:
         updates = int(state.updates)
         meta = {"updates": updates, "wall_time_s": self._clock.elapsed()}
         checkpoints.save(self._checkpoints, updates, state, meta, self.arguments.keep)
-        training = {
-            "env": self.arguments.env,
-            "algorithm": self.arguments.algorithm,
-            "clips": self.arguments.clips,
-            "backend": self.arguments.backend,
-            "steps": self._steps(updates),
-            "wall_time_s": self._clock.elapsed(),
-            "seed": self.arguments.seed,
-            "versions": scoring.results.versions(),
-        }
+        training = runs.training(
+            self.arguments,
+            algorithm=self.arguments.algorithm,
+            backend=self.arguments.backend,
+            steps=self._steps(updates),
+            wall_time_s=self._clock.elapsed(),
+        )
         actor, statistics = state.params["actor"], policy.actor_statistics(state.statistics)
         policy.save(
             self.directory / "policy", self.arguments.spec, self.env, actor, statistics, training

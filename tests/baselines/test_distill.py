@@ -13,7 +13,7 @@ import pytest
 from rich.console import Console
 
 import mimic_envs
-from baselines import distill, log, normaliser, policy, runs, train
+from baselines import dagger, distill, log, normaliser, policy, runs, train
 from baselines.policy import Spec
 from mimic_envs import controllers
 from mimic_envs.env import FunctionalEnv, State
@@ -95,15 +95,15 @@ def test_ppo_starts_from_it(whole: pathlib.Path, tmp_path: pathlib.Path) -> None
     assert said["start"] == str(whole / "policy")
 
 
-def dagger(arm: FunctionalEnv, **config: int) -> tuple[distill.DAgger, distill.Student]:
+def small(arm: FunctionalEnv, **config: int) -> tuple[dagger.DAgger, dagger.Student]:
     actor, _ = policy.build(Spec(hidden=(8,)), arm)
-    settings = distill.Config(environments=4, unroll=8, **config)
-    learner = distill.DAgger(settings, actor, controllers.make("pd", arm))
+    settings = dagger.Config(environments=4, unroll=8, **config)
+    learner = dagger.DAgger(settings, actor, controllers.make("pd", arm))
     return learner, learner.init(arm, jax.random.PRNGKey(0))
 
 
 def test_the_teacher_is_asked_at_some_steps_only(arm: FunctionalEnv) -> None:
-    learner, student = dagger(arm, ask_every=4)
+    learner, student = small(arm, ask_every=4)
     teacher = learner.teacher
     _, lesson, _ = learner.record(arm, (), teacher.params, student, False)
     np.testing.assert_array_equal(lesson.asked[0], [True, False, False, False] * 2)
@@ -117,12 +117,12 @@ def test_the_teacher_is_asked_at_some_steps_only(arm: FunctionalEnv) -> None:
 
 
 def test_only_answers_count_and_edges_only_from_inside(arm: FunctionalEnv) -> None:
-    learner, student = dagger(arm)
+    learner, student = small(arm)
     _, lesson, _ = learner.record(arm, (), learner.teacher.params, student, True)
     statistics = normaliser.update(student.statistics, lesson.obs)
     key = jax.random.PRNGKey(0)
 
-    def loss(change: distill.Lesson) -> float:
+    def loss(change: dagger.Lesson) -> float:
         return float(learner.loss(student.params, statistics, change, key)[0])
 
     whole = loss(lesson)
@@ -158,7 +158,7 @@ class Counting:
 
 def test_a_teacher_that_remembers_forgets_between_episodes(arm: FunctionalEnv) -> None:
     actor, _ = policy.build(Spec(hidden=(8,)), arm)
-    learner = distill.DAgger(distill.Config(environments=4, unroll=400), actor, Counting())
+    learner = dagger.DAgger(dagger.Config(environments=4, unroll=400), actor, Counting())
     student = learner.init(arm, jax.random.PRNGKey(0))
     _, lesson, _ = learner.record(arm, (), (), student, False)
     assert lesson.asked.all()
