@@ -22,7 +22,7 @@ from baselines import normaliser
 from baselines.actor import Actor
 from baselines.networks import Memory, Params
 from baselines.normaliser import Normaliser
-from mimic_envs.controllers import Controller, RememberingController
+from mimic_envs.controllers import AimingController, Controller, RememberingController
 from mimic_envs.env import FunctionalEnv, State
 
 
@@ -93,7 +93,7 @@ class Lesson(NamedTuple):
         obs: What the network sees.
         anchor: Actions of the anchor.
         first: Whether the step was the first of its episode.
-        action: What the teacher would do.
+        action: What the teacher would do, or aim for if actions are targets.
         asked: Whether it was asked; else its action is zero and means nothing.
         memory: What the network remembered before the stretch.
     """
@@ -125,8 +125,12 @@ class DAgger:
     """
 
     def __init__(self, config: Config, actor: Actor, teacher: Controller) -> None:
-        if actor.anchor == "targets":
-            raise ValueError("anchor 'targets' cannot be distilled: a teacher says no targets")
+        if actor.anchor == "targets" and not isinstance(teacher, AimingController):
+            raise ValueError(
+                f"teacher {teacher.name!r} cannot be distilled with anchor 'targets', as it says "
+                "actions and no targets: accepted are anchors 'off', 'fixed' and 'learnable', or "
+                "the teacher 'mpc'"
+            )
         self.config = config
         self.actor = actor
         self.teacher = teacher
@@ -210,7 +214,7 @@ class DAgger:
         return after, lesson, {name: x.mean() for name, x in report.items()}
 
     def _ask(self, params: Any, now: _Carry, key: jax.Array) -> tuple[_Carry, jax.Array]:
-        """The teacher's actions, (N, nu), and what it remembers then."""
+        """What the teacher would do, (N, action_size), and what it remembers then."""
         teacher, count = self.teacher, self.config.environments
         keys = jax.random.split(key, count)
         if not isinstance(teacher, RememberingController):
@@ -220,9 +224,9 @@ class DAgger:
             return jnp.where(now.first.reshape(-1, *[1] * (old.ndim - 1)), fresh, old)
 
         memory = jax.tree.map(forget, teacher.memory, now.teacher_memory)
-        actions, memory = jax.vmap(teacher.act_remembering, (None, 0, 0, 0))(
-            params, now.environments, memory, keys
-        )
+        aims = self.actor.anchor == "targets" and isinstance(teacher, AimingController)
+        answer = teacher.aim if aims else teacher.act_remembering
+        actions, memory = jax.vmap(answer, (None, 0, 0, 0))(params, now.environments, memory, keys)
         return now._replace(teacher_memory=memory), actions
 
     def _step(
@@ -247,7 +251,8 @@ class DAgger:
         if chosen is None:
             chosen = jnp.clip(output.mean[0], -1.0, 1.0)
         noise = self.config.noise * jax.random.normal(key, chosen.shape)
-        moved, result = jax.vmap(env.step_autoreset)(now.environments, chosen + noise)
+        controls = self.actor.controls(anchor_params, now.environments, chosen + noise)
+        moved, result = jax.vmap(env.step_autoreset)(now.environments, controls)
         done = result.terminated | result.truncated
         nothing = jnp.zeros_like(chosen)
         lesson = Lesson(now.environments.obs, anchor, now.first, nothing, now.first, ())

@@ -53,6 +53,9 @@ class Arguments:
     """Clips to score on by protocol mimic-1."""
     eval_every: int = 10
     """Rounds between two scores."""
+    first_frame_share: float = 0.0
+    """Share of the episodes that begin at a clip's first frame, as scored ones do; the others
+    begin anywhere."""
     threads: int = 0
     """Threads of the physics; 0 takes one per CPU."""
     network: Literal["mlp", "intention", "recurrent"] = "mlp"
@@ -129,7 +132,12 @@ class Run:
             f"{body}-distilled-{arguments.teacher}-{arguments.network}-seed{arguments.seed}"
         )
         options = {"threads": arguments.threads}
-        self.env = mimic_envs.make(body, clips=arguments.clips, backend_options=options)
+        self.env = mimic_envs.make(
+            body,
+            clips=arguments.clips,
+            first_frame_share=arguments.first_frame_share,
+            backend_options=options,
+        )
         teacher = controllers.make(arguments.teacher, self.env)
         actor, self._anchor_params = policy.build(arguments.spec, self.env)
         self._dagger = DAgger(arguments.dagger, actor, teacher)

@@ -50,6 +50,9 @@ class Arguments:
     """Clips to score on by protocol mimic-1."""
     eval_every: int = 250_000
     """Environment steps between two scores."""
+    first_frame_share: float = 0.0
+    """Share of the episodes that begin at a clip's first frame, as scored ones do; the others
+    begin anywhere."""
     backend: Literal["native", "mjx", "warp"] = "native"
     threads: int = 0
     """Threads of the native backend; 0 takes one per CPU."""
@@ -119,7 +122,11 @@ class Run:
         )
         options = {"threads": arguments.threads} if arguments.backend == "native" else {}
         env = mimic_envs.make(
-            body, clips=arguments.clips, backend=arguments.backend, backend_options=options
+            body,
+            clips=arguments.clips,
+            backend=arguments.backend,
+            first_frame_share=arguments.first_frame_share,
+            backend_options=options,
         )
         actor, anchor_params = policy.build(arguments.spec, env)
         self.env, self._anchor_params = parallel.place((env, anchor_params), self._mesh)

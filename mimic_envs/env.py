@@ -81,13 +81,15 @@ class _Static:
     task: ImitationTask
     physics: Physics
     terminate: bool
+    first_frame_share: float
 
     @functools.cached_property
     def _key(self) -> tuple[Any, ...]:
         # of the clips only names and lengths can enter a trace, their arrays are arguments
         clips = (self.clips.names, self.clips.lengths.tobytes())
         physics = (self.physics.name, self.physics.settings)
-        return self.body, clips, self.task.offsets.tobytes(), physics, self.terminate
+        options = (self.terminate, self.first_frame_share)
+        return self.body, clips, self.task.offsets.tobytes(), physics, options
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Static) and self._key == other._key
@@ -113,6 +115,7 @@ class FunctionalEnv:
         task: Observations, rewards and terminations.
         physics: The backend.
         terminate: Whether crossing a limit ends an episode. Divergence always does.
+        first_frame_share: Share of the random starts that are a clip's first frame.
     """
 
     def __init__(
@@ -123,6 +126,7 @@ class FunctionalEnv:
         task: ImitationTask,
         physics: Physics,
         terminate: bool,
+        first_frame_share: float,
     ) -> None:
         self.body = body
         self.clips = clips
@@ -130,18 +134,18 @@ class FunctionalEnv:
         self.task = task
         self.physics = physics
         self.terminate = terminate
+        self.first_frame_share = first_frame_share
 
     def tree_flatten(self) -> tuple[tuple[Reference], _Static]:
         """Leaves and static part, for JAX."""
-        static = _Static(self.body, self.clips, self.task, self.physics, self.terminate)
-        return (self.reference,), static
+        rest = {f.name: getattr(self, f.name) for f in dataclasses.fields(_Static)}
+        return (self.reference,), _Static(**rest)
 
     @classmethod
     def tree_unflatten(cls, static: _Static, leaves: tuple[Reference]) -> FunctionalEnv:
         """The inverse of `tree_flatten`."""
-        return cls(
-            static.body, static.clips, leaves[0], static.task, static.physics, static.terminate
-        )
+        rest = {f.name: getattr(static, f.name) for f in dataclasses.fields(static)}
+        return cls(reference=leaves[0], **rest)
 
     @property
     def action_size(self) -> int:
@@ -159,8 +163,9 @@ class FunctionalEnv:
         Args:
             key: Random key; chooses what is not given and all later automatic resets.
             clip: Index or name of the clip; uniformly random if not given.
-            frame: Frame to start at; uniformly random among those that leave a full
-                reference window if not given, and so are 0 for clips without room.
+            frame: Frame to start at. If not given, the first with a probability of
+                `first_frame_share`, and else uniformly random among those that leave a full
+                reference window (the first for clips without room).
 
         Raises:
             ValueError: A given (not traced) clip or frame does not exist.
@@ -183,6 +188,9 @@ class FunctionalEnv:
         clip = jnp.where(clip < 0, drawn, clip)
         starts = jnp.maximum(lengths[clip] - self.task.window + 1, 1)
         drawn = jax.random.randint(frame_key, (), 0, starts, jnp.int32)
+        if self.first_frame_share > 0:
+            chance = jax.random.uniform(jax.random.fold_in(frame_key, 1))
+            drawn = jnp.where(chance < self.first_frame_share, 0, drawn)
         frame = self.reference.clamp(clip, jnp.where(frame < 0, drawn, frame))
         return self._begin(clip, frame, next_key)
 
@@ -348,6 +356,7 @@ def make(
     reference_frames: int | None = None,
     reference_stride: int | None = None,
     terminate: bool = True,
+    first_frame_share: float = 0.0,
     backend_options: dict[str, Any] | None = None,
 ) -> FunctionalEnv:
     """Make a functional imitation environment.
@@ -359,6 +368,8 @@ def make(
         reference_frames: Future reference frames in the observation; the body's default if None.
         reference_stride: Control steps between them; the body's default if None.
         terminate: Whether crossing a limit ends an episode.
+        first_frame_share: Share of the random starts, in [0, 1], that are a clip's first frame,
+            where scored episodes begin; the others are uniformly random frames.
         backend_options: Options of the backend, for example `{"threads": 4}` for `native`.
 
     Raises:
@@ -367,7 +378,14 @@ def make(
     """
     return jax.device_put(
         assemble(
-            body, clips, backend, reference_frames, reference_stride, terminate, backend_options
+            body,
+            clips,
+            backend,
+            reference_frames,
+            reference_stride,
+            terminate,
+            first_frame_share,
+            backend_options,
         )
     )
 
@@ -379,6 +397,7 @@ def assemble(
     reference_frames: int | None,
     reference_stride: int | None,
     terminate: bool,
+    first_frame_share: float,
     backend_options: dict[str, Any] | None,
 ) -> FunctionalEnv:
     """`make` without moving the reference to the device; `native` does not start JAX here.
@@ -386,6 +405,8 @@ def assemble(
     Processes that are forked before JAX starts can use it safely, so the Gymnasium
     environments move the reference at their first reset only.
     """
+    if not 0 <= first_frame_share <= 1:
+        raise ValueError(f"first_frame_share={first_frame_share!r} must be between 0 and 1")
     body = bodies.get(body) if isinstance(body, str) else body
     task = ImitationTask(body, reference_frames, reference_stride)
     loaded = clips_.load(clips, body)
@@ -393,7 +414,9 @@ def assemble(
     physics = physics_.make(backend, body, **(backend_options or {}))
     _cache_compilations()
     reference, resampled = from_clips(loaded, body, task.at, task.window)
-    return FunctionalEnv(body, resampled, reference, task, physics, bool(terminate))
+    return FunctionalEnv(
+        body, resampled, reference, task, physics, bool(terminate), float(first_frame_share)
+    )
 
 
 def _cache_compilations() -> None:

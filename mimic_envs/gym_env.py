@@ -35,6 +35,7 @@ class ImitationEnv(gymnasium.Env[np.ndarray, np.ndarray], EzPickle):
         reference_frames: Future reference frames in the observation; the body's default if None.
         reference_stride: Control steps between them; the body's default if None.
         terminate: Whether crossing a limit ends an episode. Divergence always does.
+        first_frame_share: Share of the random starts, in [0, 1], that are a clip's first frame.
         render_mode: `"rgb_array"`, `"human"` or None.
         width: Width of pictures in pixels.
         height: Height of pictures in pixels.
@@ -52,6 +53,7 @@ class ImitationEnv(gymnasium.Env[np.ndarray, np.ndarray], EzPickle):
         reference_frames: int | None = None,
         reference_stride: int | None = None,
         terminate: bool = True,
+        first_frame_share: float = 0.0,
         render_mode: str | None = None,
         width: int = 640,
         height: int = 480,
@@ -59,7 +61,14 @@ class ImitationEnv(gymnasium.Env[np.ndarray, np.ndarray], EzPickle):
     ) -> None:
         EzPickle.__init__(**{k: v for k, v in locals().items() if k != "__class__"})
         self.functional = assemble(
-            body, clips, backend, reference_frames, reference_stride, terminate, backend_options
+            body,
+            clips,
+            backend,
+            reference_frames,
+            reference_stride,
+            terminate,
+            first_frame_share,
+            backend_options,
         )
         self.metadata = type(self).metadata | {"render_fps": render_fps(self.functional)}
         if render_mode not in (None, *self.metadata["render_modes"]):

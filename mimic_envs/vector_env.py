@@ -33,6 +33,7 @@ class ImitationVectorEnv(gymnasium.vector.VectorEnv[np.ndarray, np.ndarray, np.n
         reference_frames: See `ImitationEnv`.
         reference_stride: See `ImitationEnv`.
         terminate: See `ImitationEnv`.
+        first_frame_share: See `ImitationEnv`.
         render_mode: `"rgb_array"` or None; `render` returns a picture per environment.
         width: See `ImitationEnv`.
         height: See `ImitationEnv`.
@@ -50,6 +51,7 @@ class ImitationVectorEnv(gymnasium.vector.VectorEnv[np.ndarray, np.ndarray, np.n
         reference_frames: int | None = None,
         reference_stride: int | None = None,
         terminate: bool = True,
+        first_frame_share: float = 0.0,
         render_mode: str | None = None,
         width: int = 640,
         height: int = 480,
@@ -62,7 +64,14 @@ class ImitationVectorEnv(gymnasium.vector.VectorEnv[np.ndarray, np.ndarray, np.n
         if render_mode not in (None, "rgb_array"):
             raise ValueError(unknown("render_mode of a vector env", render_mode, ["rgb_array"]))
         self.functional = assemble(
-            body, clips, backend, reference_frames, reference_stride, terminate, backend_options
+            body,
+            clips,
+            backend,
+            reference_frames,
+            reference_stride,
+            terminate,
+            first_frame_share,
+            backend_options,
         )
         self.num_envs = int(num_envs)
         self.autoreset_mode = AutoresetMode(autoreset_mode)

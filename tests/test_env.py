@@ -50,6 +50,16 @@ def test_later_resets_are_fresh(env: FunctionalEnv) -> None:
     assert all(len(s) >= 3 for s in starts)
 
 
+@pytest.mark.parametrize(("share", "low", "high"), [(0.0, 0, 8), (0.5, 100, 156), (1.0, 256, 256)])
+def test_share_of_starts_at_the_first_frame(share: float, low: int, high: int) -> None:
+    env = mimic_envs.make("rodent", clips="builtin/test", first_frame_share=share)
+    state = reset(env, jax.random.split(jax.random.key(0), 256))
+    assert low <= int((state.frame == 0).sum()) <= high
+    # what is asked for is not drawn
+    assert int(env.reset(jax.random.key(0), 0, 7).frame) == 7
+    assert set(np.asarray(state.clip).tolist()) == set(range(len(env.clips)))
+
+
 def test_final_is_the_observation_before_the_reset(env: FunctionalEnv) -> None:
     last = int(env.clips.lengths[0]) - 2
     state = env.reset(jax.random.key(0), clip=0, frame=last)
@@ -114,6 +124,11 @@ class TestBadInput:
     def test_backend(self) -> None:
         with pytest.raises(ValueError, match="did you mean 'native'"):
             mimic_envs.make("rodent", backend="nativ")
+
+    @pytest.mark.parametrize("share", [-0.1, 1.1, float("nan")])
+    def test_first_frame_share(self, share: float) -> None:
+        with pytest.raises(ValueError, match=rf"first_frame_share={share}.*between 0 and 1"):
+            mimic_envs.make("rodent", first_frame_share=share)
 
     def test_clip_set(self) -> None:
         with pytest.raises(ValueError, match="did you mean 'builtin/train'"):

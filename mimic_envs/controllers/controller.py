@@ -47,6 +47,15 @@ class RememberingController(Controller, Protocol):
         ...
 
 
+@runtime_checkable
+class AimingController(RememberingController, Protocol):
+    """A controller that acts through `pd`, by saying which joint angles `pd` shall aim for."""
+
+    def aim(self, params: Any, state: State, memory: Any, key: jax.Array) -> tuple[jax.Array, Any]:
+        """What `PDController.steered` takes, (aims,), and what to remember until the next step."""
+        ...
+
+
 _CONTROLLERS = {
     "zero": ("mimic_envs.controllers.zero", "ZeroController"),
     "random": ("mimic_envs.controllers.random", "RandomController"),

@@ -69,6 +69,11 @@ def test_other_seed_other_start(env_id: str) -> None:
     assert len(starts) >= 18
 
 
+def test_starts_at_the_first_frame(env_id: str) -> None:
+    env = make(env_id, clips="builtin/train", first_frame_share=1.0)
+    assert {env.reset(seed=seed)[1]["frame"] for seed in range(5)} == {0}
+
+
 def test_unseeded_resets_go_on(env_id: str) -> None:
     env = make(env_id, clips="builtin/train")
     env.reset(seed=0)

@@ -86,6 +86,17 @@ def test_starts_are_those_of_scalar_envs(env_id: str) -> None:
         assert (infos["clip"][i], infos["frame"][i]) == (info["clip"], info["frame"])
 
 
+def test_starts_at_the_first_frame(env_id: str) -> None:
+    envs = make(env_id, clips="builtin/train", first_frame_share=1.0)
+    assert not envs.reset(seed=0)[1]["frame"].any()
+    # and later resets do so, too
+    envs.reset(options={"clip": 0, "frame": int(envs.functional.clips.lengths[0]) - 2})
+    _, _, _, truncated, _ = envs.step(np.zeros(envs.action_space.shape, np.float32))
+    assert truncated.all()
+    _, _, _, _, infos = envs.step(np.zeros(envs.action_space.shape, np.float32))
+    assert not infos["frame"].any()
+
+
 def test_list_of_seeds_and_options(env_id: str) -> None:
     envs = make(env_id)
     _, infos = envs.reset(seed=[5, 5, 6], options={"clip": [0, 1, 0], "frame": 2})
