@@ -24,6 +24,8 @@ class Arguments:
     level: float | None = None
     """A score to compare with, drawn as a dashed line."""
     level_name: str = "pd"
+    near_one: bool = False
+    """Whether the axis of scores is logarithmic in what they lack of 1, to tell good ones apart."""
 
 
 def draw(arguments: Arguments) -> None:
@@ -47,10 +49,23 @@ def draw(arguments: Arguments) -> None:
     # curves fill half of the height; an interval may be cut off
     least, span = min(shown), max(shown) - min(shown)
     axes[0].set_ylim(max(least - span, axes[0].get_ylim()[0]), axes[0].get_ylim()[1])
+    if arguments.near_one:
+        _spread_near_one(axes[0], max(least, 0.0), max(shown))
     clips = json.loads((arguments.runs[0] / "config.json").read_text())["eval_clips"]
     axes[0].set_ylabel(f"score on {clips}")
     axes[0].legend(frameon=False, loc="lower right")
     figure.savefig(arguments.out, dpi=120)
+
+
+def _spread_near_one(axis: plt.Axes, low: float, high: float) -> None:
+    """Make an axis from `low` to a little above `high` logarithmic in the distance from 1."""
+    axis.set_yscale(
+        "function",
+        functions=(lambda y: -np.log(np.maximum(1 - y, 1e-6)), lambda x: 1 - np.exp(-x)),
+    )
+    ticks = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999)
+    axis.set_yticks([y for y in ticks if y <= high], minor=False)
+    axis.set_ylim(low, 1 - 0.8 * (1 - high))
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ class Arguments:
 
     minutes: float = 10.0
     """Of each run. Ours may end earlier, at its steps."""
-    steps: int = 2_000_000
+    steps: int = 4_000_000
     """Environment steps of our runs; their learning rate falls until then."""
     threads: int = 2
     """Threads of physics."""
@@ -134,7 +134,8 @@ def main() -> None:
     result = compare(arguments)
     (arguments.out / "result.json").write_text(json.dumps(result, indent=1) + "\n")
     picture, folders = arguments.out / "curves.png", tuple(arguments.out / x for x in result)
-    plot.draw(plot.Arguments(picture, folders, result["sb3"]["score"], "sb3's last score"))
+    goal = result["sb3"]["score"]
+    plot.draw(plot.Arguments(picture, folders, goal, "sb3's last score", near_one=True))
     for name, x in result.items():
         print(f"{name:14} {x['score']:.4f} after {x['seconds']:4.0f} s and {x['steps']:,} steps")
     for name in ("ours", "ours-anchored"):
