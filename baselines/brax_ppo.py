@@ -94,6 +94,8 @@ class Arguments:
     """Widths of the hidden layers of policy and critic, which share none."""
     score_weight: float = 0.0
     """Weight of the frame's score in the reward, as in baselines.train."""
+    first_frame_share: float = 0.0
+    """Share of the episodes that begin at a clip's first frame, as in baselines.train."""
     ppo: Settings = dataclasses.field(default_factory=Settings)
 
 
@@ -244,7 +246,11 @@ def train(arguments: Arguments, console: Console) -> tuple[Any, Any]:
     body = body_of(arguments.env)
     options = {"threads": arguments.threads} if arguments.backend == "native" else {}
     env = mimic_envs.make(
-        body, clips=arguments.clips, backend=arguments.backend, backend_options=options
+        body,
+        clips=arguments.clips,
+        backend=arguments.backend,
+        first_frame_share=arguments.first_frame_share,
+        backend_options=options,
     )
     directory = arguments.out or pathlib.Path("runs") / f"{body}-brax-seed{arguments.seed}"
     settings = {"algorithm": "brax_ppo", **dataclasses.asdict(arguments)}

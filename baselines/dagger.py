@@ -224,8 +224,10 @@ class DAgger:
             return jnp.where(now.first.reshape(-1, *[1] * (old.ndim - 1)), fresh, old)
 
         memory = jax.tree.map(forget, teacher.memory, now.teacher_memory)
-        aims = self.actor.anchor == "targets" and isinstance(teacher, AimingController)
-        answer = teacher.aim if aims else teacher.act_remembering
+        answer = teacher.act_remembering
+        if self.actor.anchor == "targets":
+            assert isinstance(teacher, AimingController)
+            answer = teacher.aim
         actions, memory = jax.vmap(answer, (None, 0, 0, 0))(params, now.environments, memory, keys)
         return now._replace(teacher_memory=memory), actions
 

@@ -53,7 +53,7 @@ def draw(arguments: Arguments) -> None:
         _spread_near_one(axes[0], max(least, 0.0), max(shown))
     clips = json.loads((arguments.runs[0] / "config.json").read_text())["eval_clips"]
     axes[0].set_ylabel(f"score on {clips}")
-    axes[0].legend(frameon=False, loc="lower right")
+    axes[0].legend(loc="lower right", edgecolor="none", framealpha=0.9)
     figure.savefig(arguments.out, dpi=120)
 
 

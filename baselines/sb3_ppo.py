@@ -82,6 +82,8 @@ class Arguments:
     """Standard deviation of actions before training."""
     score_weight: float = 0.0
     """Weight of the frame's score in the reward, as in baselines.train."""
+    first_frame_share: float = 0.0
+    """Share of the episodes that begin at a clip's first frame, as in baselines.train."""
     ppo: Settings = dataclasses.field(default_factory=Settings)
 
 
@@ -171,6 +173,7 @@ def make_env(arguments: Arguments) -> VecNormalize:
         arguments.env,
         num_envs=arguments.environments,
         clips=arguments.clips,
+        first_frame_share=arguments.first_frame_share,
         backend_options={"threads": arguments.threads},
         autoreset_mode=AutoresetMode.SAME_STEP,
     )

@@ -21,6 +21,7 @@ from mimic_envs.tasks import rewards
 
 DOCS = pathlib.Path(__file__).parent
 VERIFIED = DOCS.parent / "leaderboard" / "verified" / "mimic-1"
+POLICIES = DOCS.parent / "baselines" / "policies"
 SUBMISSIONS = DOCS.parent / "leaderboard" / "submissions" / "mimic-1"
 _UNITS = {
     "root_position": "{length}",
@@ -298,10 +299,63 @@ def trained_page() -> str:
                 *curves,
                 "## Commands",
                 *commands,
+                *recorded_sections(),
             ]
         )
         + "\n"
     )
+
+
+def recorded_sections() -> list[str]:
+    """Scores of the policies of recordings, from their folders."""
+    found = [json.loads(path.read_text()) for path in sorted(POLICIES.glob("*/scores.json"))]
+    rows, commands, curves = [], [], []
+    for said in found:
+        row = [said["body"]]
+        for part in ("train", "test"):
+            scored = said["parts"][part]
+            before, after = scored["pd"]["score"], scored["policy"]["score"]
+            clips = f"{scored['clips']} clips, " if scored["clips"] > 1 else ""
+            row += [
+                f"{clips}{scored['seconds']:.1f} s",
+                f"{before:.3f}",
+                f"{after:.3f}",
+                f"{(after - before) / (1 - before):.0%}",
+            ]
+        rows.append([*row, f"{said['steps'] / 1e6:.2f}", f"{said['wall_time_s'] / 60:.0f}"])
+        commands += [f"### {said['body']}, recordings", f"```bash\n{folded(said['command'])}\n```"]
+        curves.append(
+            f"![Learning curve on recordings: {said['body']}](curves/recordings/{said['body']}.png)"
+        )
+    header = [
+        "body",
+        *("learned from", "pd", "policy", "of pd's gap to 1"),
+        *("held out", "pd", "policy", "of pd's gap to 1"),
+        *("million steps", "minutes"),
+    ]
+    return [
+        "## On recordings of real animals",
+        "Policies in `baselines/policies/`, trained on recordings by PPO, one seed, on one core. "
+        "Where there is one recording its beginning is learned from and its end is held out; "
+        "where there are several, whole clips are. `python -m baselines.recordings prepare "
+        "FOLDER` cuts them so, and `mimic-envs score ID --clips recordings/BODY-test.h5 --policy "
+        "baselines/policies/BODY` scores again.",
+        table(header, rows),
+        *curves,
+        *commands,
+    ]
+
+
+def folded(command: str) -> str:
+    """A command in lines of about 100 characters, broken before options."""
+    lines, *options = command.split(" --")
+    width = len(lines)
+    for option in options:
+        width += len(option) + 3
+        if width > 96:
+            lines, width = lines + " \\\n ", len(option) + 5
+        lines += f" --{option}"
+    return lines
 
 
 def pages() -> dict[pathlib.Path, str]:

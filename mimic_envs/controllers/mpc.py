@@ -5,8 +5,8 @@ control step it draws plans, runs them all in physics and averages them with the
 of their costs (model predictive path integral control). The first action is used; the rest
 of the plan, a step later, is what the next plans are drawn around.
 
-A plan is a few offsets to the angles of tracked joints that `pd` aims at, interpolated over the
-horizon, with `pd` acting at every step of it. Noise on these angles finds its way through moment
+A plan is a few offsets to the joint angles that `pd` aims at, interpolated over the horizon,
+with `pd` acting at every step of it. Noise on these angles finds its way through moment
 arms, gains and muscles in units that fit every body; noise on the actions does not (with as many
 samples, the first 0.7 s of three recorded rodent clips score 0.67 with noise of 0.05 rad on
 the angles, and 0.40 with noise of 0.02 on the actions).
@@ -50,7 +50,7 @@ class Settings:
         joint_velocity: Their velocities times the falling time, sqrt(length / gravity).
         com: Centre of mass, led by its velocity times `com_lead` falling times.
         com_lead: See there.
-        offset: A plan's offsets, rad, mean over the joints.
+        offset: A plan's offsets, rad, mean over degrees of freedom.
     """
 
     samples: int = 32
@@ -87,7 +87,7 @@ class MPCController:
         times = np.linspace(0, s.steps - 1, s.knots)
         self._spread = _interpolation(times, np.arange(s.steps))
         self._later = _interpolation(times, times + 1)
-        self.memory = jnp.zeros((s.knots, self._pd.aims), jnp.float32)
+        self.memory = jnp.zeros((s.knots, model.nv), jnp.float32)
         self.params = self._pd.params
 
     def act(self, params: PDParams, state: State, key: jax.Array) -> jax.Array:
@@ -97,14 +97,19 @@ class MPCController:
     def act_remembering(
         self, params: PDParams, state: State, memory: jax.Array, key: jax.Array
     ) -> tuple[jax.Array, jax.Array]:
-        """See `RememberingController.act_remembering`; the memory is the plan, see `aim`."""
-        aim, plan = self.aim(params, state, memory, key)
-        return self._pd.steered(params, state, aim), plan
+        """See `RememberingController.act_remembering`; the memory is the plan, (knots, nv)."""
+        plan = self._plan(params, state, memory, key)
+        return self._pd.act_towards(params, state, plan[0]), plan
 
     def aim(
         self, params: PDParams, state: State, memory: jax.Array, key: jax.Array
     ) -> tuple[jax.Array, jax.Array]:
-        """See `AimingController.aim`; the memory is the plan, (knots, aims) in rad."""
+        """See `AimingController.aim`; what the plan says of joints that are not tracked is lost."""
+        plan = self._plan(params, state, memory, key)
+        return plan[0, self._at.tracked_dofs] / self._pd.reach_rad, plan
+
+    def _plan(self, params: PDParams, state: State, memory: jax.Array, key: jax.Array) -> jax.Array:
+        """Offsets from now on, (knots, nv) in rad, given those of a step before."""
         s = self._settings
         plan = jnp.asarray(self._later) @ memory
         plans = plan + s.noise_rad * jax.random.normal(key, (s.samples, *plan.shape))
@@ -112,8 +117,7 @@ class MPCController:
         costs = jnp.nan_to_num(self._costs(params, state, plans), nan=_DIVERGED, posinf=_DIVERGED)
         scale = jnp.std(jnp.sort(costs)[: s.samples // 2])
         weights = jax.nn.softmax((costs.min() - costs) / (s.temperature * scale + 1e-9))
-        plan = jnp.einsum("s,skd->kd", weights, plans)
-        return plan[0] / self._pd.reach_rad, plan
+        return jnp.einsum("s,skd->kd", weights, plans)
 
     def _costs(self, params: PDParams, state: State, plans: jax.Array) -> jax.Array:
         """What each plan costs, (samples,)."""
@@ -132,7 +136,7 @@ class MPCController:
         ) -> tuple[PhysicsState, jax.Array, jax.Array]:
             k, frame, wanted = now
             before = dataclasses.replace(state, physics=physics, frame=state.frame + k)
-            action = self._pd.steered(params, before, offset / self._pd.reach_rad)
+            action = self._pd.act_towards(params, before, offset)
             moved = self._physics.step(physics, action)
             com_now = self._com(moved.xpos, moved.xquat)
             cost = self._cost(moved, frame, self._led(com_now, com) - wanted)
