@@ -129,7 +129,7 @@ class DAgger:
             raise ValueError(
                 f"teacher {teacher.name!r} cannot be distilled with anchor 'targets', as it says "
                 "actions and no targets: accepted are anchors 'off', 'fixed' and 'learnable', or "
-                "the teacher 'mpc'"
+                "a teacher that aims, such as 'mpc'"
             )
         self.config = config
         self.actor = actor

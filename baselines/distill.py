@@ -45,7 +45,8 @@ class Arguments:
     teacher: str = "wbc"
     """Name of a controller, for example wbc or mpc."""
     out: pathlib.Path | None = None
-    """Folder of the run; runs/<body>-distilled-<teacher>-<network>-seed<seed> if absent."""
+    """Folder of the run; if absent
+    runs/<body>-distilled-<teacher>-<network>-anchor-<anchor>-seed<seed>."""
     seed: int = 0
     clips: str = "builtin/train"
     """Clips to learn on: a built-in set or a file."""
@@ -64,7 +65,8 @@ class Arguments:
     latent_size: int = 16
     """Width of the latent of intention and recurrent networks."""
     anchor: AnchorMode = "fixed"
-    """Whether the policy's mean starts at the pd controller."""
+    """What of the pd controller the policy builds on: nothing, its action as it is or through
+    a learned map, or its targets, which a teacher that aims (mpc) can show."""
     keep: int = 2
     """Checkpoints to keep."""
     dagger: Config = dataclasses.field(default_factory=Config)
@@ -129,7 +131,8 @@ class Run:
         self.arguments, self._console = arguments, console
         body = runs.body_of(arguments.env)
         self.directory = arguments.out or pathlib.Path("runs") / (
-            f"{body}-distilled-{arguments.teacher}-{arguments.network}-seed{arguments.seed}"
+            f"{body}-distilled-{arguments.teacher}-{arguments.network}"
+            f"-anchor-{arguments.anchor}-seed{arguments.seed}"
         )
         options = {"threads": arguments.threads}
         self.env = mimic_envs.make(

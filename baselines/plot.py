@@ -46,11 +46,12 @@ def draw(arguments: Arguments) -> None:
         axis.spines[["top", "right"]].set_visible(False)
         if arguments.level is not None:
             axis.axhline(arguments.level, color="0.4", linestyle="--", label=arguments.level_name)
-    # curves fill half of the height; an interval may be cut off
-    least, span = min(shown), max(shown) - min(shown)
-    axes[0].set_ylim(max(least - span, axes[0].get_ylim()[0]), axes[0].get_ylim()[1])
     if arguments.near_one:
-        _spread_near_one(axes[0], max(least, 0.0), max(shown))
+        _spread_near_one(axes[0], min(shown), max(shown))
+    else:
+        # curves fill half of the height; an interval may be cut off
+        least, span = min(shown), max(shown) - min(shown)
+        axes[0].set_ylim(max(least - span, axes[0].get_ylim()[0]), axes[0].get_ylim()[1])
     clips = json.loads((arguments.runs[0] / "config.json").read_text())["eval_clips"]
     axes[0].set_ylabel(f"score on {clips}")
     axes[0].legend(loc="lower right", edgecolor="none", framealpha=0.9)
@@ -59,6 +60,7 @@ def draw(arguments: Arguments) -> None:
 
 def _spread_near_one(axis: plt.Axes, low: float, high: float) -> None:
     """Make an axis from `low` to a little above `high` logarithmic in the distance from 1."""
+    low, high = min(low, 0.99), min(high, 0.9999)
     axis.set_yscale(
         "function",
         functions=(lambda y: -np.log(np.maximum(1 - y, 1e-6)), lambda x: 1 - np.exp(-x)),

@@ -1,6 +1,6 @@
 """Policies of recordings of real animals: the data they learn from, and what they score.
 
-    python -m baselines.recordings prepare ../shared/data --out recordings
+    python -m baselines.recordings prepare FOLDER --out recordings
     python -m baselines.train --clips recordings/fly-train.h5 ...
     python -m baselines.recordings publish runs/fly
 
@@ -14,6 +14,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import pathlib
+import shlex
 import shutil
 import sys
 import tempfile
@@ -24,11 +25,12 @@ import tyro
 from rich.console import Console
 
 import mimic_envs
-from baselines import plot, runs, train
+from baselines import runs, train
 from baselines.checkpoints import write_json
 from mimic_envs import clips as clips_
 from mimic_envs import controllers, scoring
 from mimic_envs.clips import ClipSet
+from mimic_envs.env import FunctionalEnv
 from mimic_envs.scoring import policies
 
 POLICIES = pathlib.Path(__file__).parent / "policies"
@@ -46,7 +48,8 @@ UNITS = {"worm": "mm"}
 LEARNT_S = {"fly": 0.8, "stick_insect": 10.6, "worm": 5.0}
 """Where there is one recording: how much of its beginning is learned from."""
 HELD_OUT = {"mouse_arm": 0.2, "rodent": 0.25}
-"""Where there are several: the share of the frames that is held out, in whole clips."""
+"""Where there are several: the share of the frames that is held out, in whole clips. They are of
+one session, so the animal, and for the mouse the task, is the same in both parts."""
 
 
 def cut(body: str, folder: pathlib.Path) -> dict[str, ClipSet]:
@@ -99,85 +102,137 @@ class Publish:
     """Folders of runs of `baselines.train` on what `prepare` wrote."""
     out: pathlib.Path = POLICIES
     """Folder for the policies, in folders named as the bodies."""
+    hardware: str = "one core without GPU"
+    """What they were trained on."""
     curves: pathlib.Path | None = None
-    """Folder for pictures of learning curves, <body>.png."""
+    """Folder for pictures of learning curves, <body>.png; needs matplotlib."""
 
     def run(self, console: Console) -> None:
         """Score and copy, run by run."""
         for run in self.runs:
-            said = publish(run, self.out)
+            said = publish(run, self.out, self.hardware)
+            body, parts = said["body"], said["parts"]
             if self.curves is not None:
-                level = said["parts"]["train"]["pd"]["score"]
-                plot.draw(plot.Arguments(self.curves / f"{said['body']}.png", (run,), level))
-            for part, scored in said["parts"].items():
-                before, after = scored["pd"]["score"], scored["policy"]["score"]
-                console.print(f"{said['body']} {part}: pd {before:.3f}, policy {after:.3f}")
+                draw(run, self.curves / f"{body}.png", parts["train"]["pd"]["score"])
+            for part, scores in parts.items():
+                before, after = scores["pd"]["score"], scores["policy"]["score"]
+                console.print(f"{body} {part}: pd {before:.3f}, policy {after:.3f}")
 
 
-def publish(run: pathlib.Path, out: pathlib.Path) -> dict[str, Any]:
+def publish(run: pathlib.Path, out: pathlib.Path, hardware: str) -> dict[str, Any]:
     """Copy a run's policy and write `scores.json` beside it; returns what that says.
 
     Args:
         run: The run's folder; its clips must be where they were.
         out: Folder of all policies; one of the same body is replaced.
+        hardware: What it was trained on.
+
+    Raises:
+        ValueError: The run cannot be published; the message names it and says why.
     """
-    settings = json.loads((run / "config.json").read_text())
-    record = json.loads((run / "policy" / "training.json").read_text())
+    settings, record = _finished(run)
     learnt = pathlib.Path(settings["clips"])
     body = runs.body_of(settings["env"])
     parts = {}
     for part in PARTS:
         clips = clips_.load(learnt.with_name(f"{body}-{part}.h5"), body)
+        env = mimic_envs.make(body, clips=clips)
+        if part == "train" and env.clips.content_hash != settings["clips_sha256"]:
+            raise ValueError(f"{run} was trained on other clips than {learnt} has now")
         parts[part] = {
             "clips": len(clips),
             "seconds": round(seconds(clips), 3),
             "sha256": clips.content_hash,
-            "pd": scored(clips, None),
-            "policy": scored(clips, run / "policy"),
+            "pd": score(env, controllers.make("pd", env), clips),
+            "policy": score(env, policies.load(run / "policy", env), clips),
         }
     said = {
         "body": body,
         "protocol": scoring.protocol.PROTOCOL,
         "steps": record["steps"],
         "wall_time_s": record["wall_time_s"],
+        "hardware": hardware,
         "command": command(settings),
         "parts": parts,
     }
     out.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out) as folder:
-        fresh = pathlib.Path(shutil.copytree(run / "policy", pathlib.Path(folder) / body))
+    with tempfile.TemporaryDirectory(dir=out, prefix=".") as folder:
+        fresh = shutil.copytree(run / "policy", pathlib.Path(folder) / "new")
         write_json(fresh / "scores.json", said)
-        shutil.rmtree(out / body, ignore_errors=True)
+        if (out / body).exists():
+            (out / body).rename(pathlib.Path(folder) / "old")
         fresh.rename(out / body)
     return said
 
 
-def scored(clips: ClipSet, policy: pathlib.Path | None) -> dict[str, Any]:
-    """Score and interval of a policy, or of `pd`, by protocol mimic-1."""
-    env = mimic_envs.make(clips.body.name, clips=clips)
-    actor = controllers.make("pd", env) if policy is None else policies.load(policy, env)
+def _finished(run: pathlib.Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Settings of a run on recordings that is at its end, and what its policy says of training.
+
+    Raises:
+        ValueError: It is not such a run.
+    """
+    try:
+        settings = json.loads((run / "config.json").read_text())
+        record = json.loads((run / "policy" / "training.json").read_text())
+    except FileNotFoundError as error:
+        raise ValueError(f"{run} is no run with a policy: {error.filename} is missing") from None
+    if record.get("algorithm") != "ppo":
+        raise ValueError(f"{run} is no run of baselines.train but {record.get('algorithm')!r}")
+    wanted = f"{runs.body_of(settings['env'])}-train.h5"
+    for name in ("clips", "eval_clips"):
+        if pathlib.Path(settings[name]).name != wanted:
+            raise ValueError(f"{run} has {name}={settings[name]}, it must be a {wanted}")
+    if record["steps"] < settings["steps"]:
+        raise ValueError(
+            f"{run} is not finished: {record['steps']:,} of {settings['steps']:,} steps"
+        )
+    return settings, record
+
+
+def score(env: FunctionalEnv, actor: Any, clips: ClipSet) -> dict[str, Any]:
+    """Score of a controller or policy by protocol mimic-1; with its interval for several clips."""
     found = scoring.score(env, actor, clips, "recordings")
-    return {"score": round(found.score, 4), "ci95": np.round(found.score_ci95, 4).tolist()}
+    said: dict[str, Any] = {"score": round(found.score, 4)}
+    if len(clips) > 1:
+        said["ci95"] = np.round(found.score_ci95, 4).tolist()
+    return said
+
+
+def draw(run: pathlib.Path, path: pathlib.Path, level: float) -> None:
+    """Draw the learning curve of a run beside the score of `pd`."""
+    from baselines import plot  # matplotlib is in another extra
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    plot.draw(plot.Arguments(path, (run,), level))
 
 
 def command(settings: dict[str, Any]) -> str:
-    """The command line of a run of `baselines.train` with these settings."""
-    usual = json.loads(
-        json.dumps(dataclasses.asdict(train.Arguments(settings["env"])), default=str)
-    )
+    """The command line of a run of `baselines.train`, from its `config.json`.
+
+    Raises:
+        ValueError: There is no such setting any more.
+    """
+    usual = dataclasses.asdict(train.Arguments(settings["env"]))
+    usual = json.loads(json.dumps(usual, default=str))
     words = ["python -m baselines.train", f"--env {settings['env']}"]
+    always = {"steps", "seed"}  # which readers look for
+    # the hash is no setting, and a run that was not told how many shards notes how many it took
+    left_out = {"env", "clips_sha256", *runs.FREE, "ppo.shards"}
 
     def add(prefix: str, given: dict[str, Any], usual: dict[str, Any]) -> None:
         for name, value in given.items():
-            if name not in usual or value == usual[name] or name == "shards":
+            full = prefix + name
+            if full in left_out:
                 continue
+            if name not in usual:
+                raise ValueError(f"{full} is no setting of baselines.train")
+            option = f"--{prefix}{'no-' if value is False else ''}{name.replace('_', '-')}"
             if isinstance(value, dict):
-                add(f"{prefix}{name}.", value, usual[name])
-            elif isinstance(value, bool):
-                words.append(f"--{prefix}{'' if value else 'no-'}{name.replace('_', '-')}")
-            else:
-                said = " ".join(map(str, value)) if isinstance(value, list) else value
-                words.append(f"--{prefix}{name.replace('_', '-')} {said}")
+                add(f"{full}.", value, usual[name])
+            elif value != usual[name] or full in always:
+                values = value if isinstance(value, list) else [value]
+                said = [shlex.quote(str(x)) for x in values if not isinstance(x, bool)]
+                words.append(" ".join([option, *said]))
 
     add("", settings, usual)
     return " ".join(words)

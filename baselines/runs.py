@@ -187,7 +187,7 @@ def record_settings(
         directory.mkdir(parents=True, exist_ok=True)
         write_json(path, settings)
         return
-    before = json.loads(path.read_text())
+    before = _with_defaults(json.loads(path.read_text()), arguments)
     for name in sorted({*before, *settings}):
         if before.get(name) != settings.get(name):
             raise ValueError(
@@ -195,6 +195,17 @@ def record_settings(
                 f"{settings.get(name)}: continue it with its own settings, or choose another "
                 "folder with --out"
             )
+
+
+def _with_defaults(before: dict[str, Any], arguments: Any) -> dict[str, Any]:
+    """Settings of a run; what came to be a setting since it began has its default."""
+    for field in dataclasses.fields(arguments):
+        own = getattr(arguments, field.name)
+        if dataclasses.is_dataclass(own):
+            _with_defaults(before.setdefault(field.name, {}), own)
+        elif field.default is not dataclasses.MISSING and field.name not in FREE:
+            before.setdefault(field.name, json.loads(json.dumps(field.default, default=str)))
+    return before
 
 
 def body_of(env_id: str) -> str:

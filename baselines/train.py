@@ -62,7 +62,8 @@ class Arguments:
     latent_size: int = 16
     """Width of the latent of intention and recurrent networks."""
     anchor: AnchorMode = "off"
-    """Whether the policy's mean starts at the pd controller."""
+    """What of the pd controller the policy builds on: nothing, its action as it is or through
+    a learned map, or its targets, which actions then are."""
     score_weight: float = 0.0
     """Weight of the frame's score in the reward. The body's own reward is nearly flat close
     to the reference; the score falls evenly with the distance."""

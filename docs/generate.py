@@ -251,7 +251,7 @@ def published_page() -> str:
 
 
 def trained_page() -> str:
-    """Scores of the policies that this project hands in, from their submissions."""
+    """Scores of this project's policies: those it hands in, and those of recordings."""
     rows, commands, curves = [], [], []
     for body in sorted(mimic_envs.ENV_IDS.values()):
         found = []
@@ -288,7 +288,7 @@ def trained_page() -> str:
         "\n\n".join(
             [
                 "# Trained policies",
-                "<!-- made by docs/generate.py from leaderboard/, do not edit -->",
+                "<!-- made by docs/generate.py from leaderboard/ and baselines/, do not edit -->",
                 "Entries of this project on the [leaderboard](../leaderboard/README.md), scored "
                 "on `builtin/test` by protocol `mimic-1`, as verified: interquartile mean over "
                 "clips and training seeds with its 95 % interval. Steps and minutes are those of "
@@ -319,10 +319,11 @@ def recorded_sections() -> list[str]:
             row += [
                 f"{clips}{scored['seconds']:.1f} s",
                 f"{before:.3f}",
-                f"{after:.3f}",
+                f"{after:.3f}{interval(scored['policy'])}",
                 f"{(after - before) / (1 - before):.0%}",
             ]
-        rows.append([*row, f"{said['steps'] / 1e6:.2f}", f"{said['wall_time_s'] / 60:.0f}"])
+        minutes = f"{said['wall_time_s'] / 60:.0f}"
+        rows.append([*row, f"{said['steps'] / 1e6:.2f}", minutes, said["hardware"]])
         commands += [f"### {said['body']}, recordings", f"```bash\n{folded(said['command'])}\n```"]
         curves.append(
             f"![Learning curve on recordings: {said['body']}](curves/recordings/{said['body']}.png)"
@@ -331,19 +332,27 @@ def recorded_sections() -> list[str]:
         "body",
         *("learned from", "pd", "policy", "of pd's gap to 1"),
         *("held out", "pd", "policy", "of pd's gap to 1"),
-        *("million steps", "minutes"),
+        *("million steps", "minutes", "on"),
     ]
     return [
         "## On recordings of real animals",
-        "Policies in `baselines/policies/`, trained on recordings by PPO, one seed, on one core. "
-        "Where there is one recording its beginning is learned from and its end is held out; "
-        "where there are several, whole clips are. `python -m baselines.recordings prepare "
-        "FOLDER` cuts them so, and `mimic-envs score ID --clips recordings/BODY-test.h5 --policy "
-        "baselines/policies/BODY` scores again.",
+        "Policies in `baselines/policies/`, trained on recordings by PPO, one seed each. "
+        "Where there is one recording its beginning is learned from and its end, from the same "
+        "instant on, is held out; where there are several, whole clips are, of the same session "
+        "or laboratory. So what is held out is much like what was learned from. Intervals are "
+        "over clips. A rodent's fall depends on the last bits, so its scores differ by some "
+        "hundredths between machines. "
+        "`python -m baselines.recordings prepare FOLDER` cuts the recordings so, and `mimic-envs "
+        "score ID --clips recordings/BODY-test.h5 --policy baselines/policies/BODY` scores again.",
         table(header, rows),
         *curves,
         *commands,
     ]
+
+
+def interval(scored: dict) -> str:
+    """What a table says of an interval, if there is one."""
+    return " ({:.3f} to {:.3f})".format(*scored["ci95"]) if "ci95" in scored else ""
 
 
 def folded(command: str) -> str:

@@ -138,14 +138,14 @@ class FunctionalEnv:
 
     def tree_flatten(self) -> tuple[tuple[Reference], _Static]:
         """Leaves and static part, for JAX."""
-        rest = {f.name: getattr(self, f.name) for f in dataclasses.fields(_Static)}
-        return (self.reference,), _Static(**rest)
+        static = {f.name: getattr(self, f.name) for f in dataclasses.fields(_Static)}
+        return (self.reference,), _Static(**static)
 
     @classmethod
     def tree_unflatten(cls, static: _Static, leaves: tuple[Reference]) -> FunctionalEnv:
         """The inverse of `tree_flatten`."""
-        rest = {f.name: getattr(static, f.name) for f in dataclasses.fields(static)}
-        return cls(reference=leaves[0], **rest)
+        attributes = {f.name: getattr(static, f.name) for f in dataclasses.fields(static)}
+        return cls(reference=leaves[0], **attributes)
 
     @property
     def action_size(self) -> int:
@@ -189,7 +189,7 @@ class FunctionalEnv:
         starts = jnp.maximum(lengths[clip] - self.task.window + 1, 1)
         drawn = jax.random.randint(frame_key, (), 0, starts, jnp.int32)
         if self.first_frame_share > 0:
-            chance = jax.random.uniform(jax.random.fold_in(frame_key, 1))
+            chance = jax.random.uniform(jax.random.fold_in(key, 3))
             drawn = jnp.where(chance < self.first_frame_share, 0, drawn)
         frame = self.reference.clamp(clip, jnp.where(frame < 0, drawn, frame))
         return self._begin(clip, frame, next_key)
@@ -353,6 +353,7 @@ def make(
     body: bodies.Body | str,
     clips: str | os.PathLike[str] | ClipSet = "builtin/train",
     backend: str = "native",
+    *,
     reference_frames: int | None = None,
     reference_stride: int | None = None,
     terminate: bool = True,
@@ -381,11 +382,11 @@ def make(
             body,
             clips,
             backend,
-            reference_frames,
-            reference_stride,
-            terminate,
-            first_frame_share,
-            backend_options,
+            reference_frames=reference_frames,
+            reference_stride=reference_stride,
+            terminate=terminate,
+            first_frame_share=first_frame_share,
+            backend_options=backend_options,
         )
     )
 
@@ -394,6 +395,7 @@ def assemble(
     body: bodies.Body | str,
     clips: str | os.PathLike[str] | ClipSet,
     backend: str,
+    *,
     reference_frames: int | None,
     reference_stride: int | None,
     terminate: bool,
@@ -405,7 +407,7 @@ def assemble(
     Processes that are forked before JAX starts can use it safely, so the Gymnasium
     environments move the reference at their first reset only.
     """
-    if not 0 <= first_frame_share <= 1:
+    if not isinstance(first_frame_share, int | float) or not 0 <= first_frame_share <= 1:
         raise ValueError(f"first_frame_share={first_frame_share!r} must be between 0 and 1")
     body = bodies.get(body) if isinstance(body, str) else body
     task = ImitationTask(body, reference_frames, reference_stride)

@@ -64,11 +64,11 @@ class ImitationEnv(gymnasium.Env[np.ndarray, np.ndarray], EzPickle):
             body,
             clips,
             backend,
-            reference_frames,
-            reference_stride,
-            terminate,
-            first_frame_share,
-            backend_options,
+            reference_frames=reference_frames,
+            reference_stride=reference_stride,
+            terminate=terminate,
+            first_frame_share=first_frame_share,
+            backend_options=backend_options,
         )
         self.metadata = type(self).metadata | {"render_fps": render_fps(self.functional)}
         if render_mode not in (None, *self.metadata["render_modes"]):

@@ -67,11 +67,11 @@ class ImitationVectorEnv(gymnasium.vector.VectorEnv[np.ndarray, np.ndarray, np.n
             body,
             clips,
             backend,
-            reference_frames,
-            reference_stride,
-            terminate,
-            first_frame_share,
-            backend_options,
+            reference_frames=reference_frames,
+            reference_stride=reference_stride,
+            terminate=terminate,
+            first_frame_share=first_frame_share,
+            backend_options=backend_options,
         )
         self.num_envs = int(num_envs)
         self.autoreset_mode = AutoresetMode(autoreset_mode)

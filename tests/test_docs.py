@@ -21,6 +21,16 @@ def test_generated_pages_are_up_to_date() -> None:
         assert path.read_text() == text, f"{path.name}: run python docs/generate.py"
 
 
+def test_commands_on_pages_are_broken_before_options() -> None:
+    folded = runpy.run_path(str(ROOT / "docs" / "generate.py"))["folded"]
+    command = "python -m x " + " ".join(f"--option-{i} some values" for i in range(12))
+    lines = folded(command).split(" \\\n  ")
+    assert len(lines) > 2
+    assert max(map(len, lines)) <= 98
+    assert all(line.startswith("--") for line in lines[1:])
+    assert " ".join(lines) == command
+
+
 @pytest.mark.parametrize("page", sorted(ROOT.glob("*.md")) + sorted(ROOT.glob("*/**/*.md")))
 def test_links_lead_somewhere(page: pathlib.Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):

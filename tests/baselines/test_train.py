@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import pathlib
+import shutil
 import subprocess
 import sys
 import time
+from types import ModuleType
 
 import numpy as np
 import orbax.checkpoint as ocp
 import pytest
+from rich.console import Console
 
-from baselines import checkpoints, log, profile, runs, train
+from baselines import checkpoints, distill, log, plot, profile, runs, train
+from baselines.log import Log
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 UPDATES = 12
@@ -117,6 +121,57 @@ def test_other_settings_are_refused(
 ) -> None:
     assert train.main([*COMMAND, "--out", str(whole), "--seed", "1"]) == 2
     assert "seed=0, not 1" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_run_from_before_a_setting_goes_on_with_its_default(
+    whole: pathlib.Path, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = pathlib.Path(shutil.copytree(whole, tmp_path / "run"))
+    settings = json.loads((folder / "config.json").read_text())
+    del settings["first_frame_share"], settings["ppo"]["critic_updates"]
+    (folder / "config.json").write_text(json.dumps(settings))
+    assert train.main([*COMMAND, "--out", str(folder)]) == 0
+    for option in ("--first-frame-share", "--ppo.critic-updates"):
+        assert train.main([*COMMAND, "--out", str(folder), option, "1"]) == 2
+        assert "holds a run with" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize("command", [train, distill])
+def test_the_share_of_first_frames_reaches_the_environment(
+    command: ModuleType, tmp_path: pathlib.Path
+) -> None:
+    words = ["--env", "mimic_envs/MouseArm-v0", "--clips", "builtin/tiny", "--eval-clips"]
+    words += ["builtin/tiny", "--first-frame-share", "0.3", "--out", str(tmp_path / "run")]
+    teacher = ["--teacher", "pd"] if command is distill else []
+    run = command.Run(command.parse([*words, *teacher]), Console(quiet=True))
+    assert run.env.first_frame_share == 0.3
+
+
+@pytest.mark.parametrize(
+    ("scores", "near_one"), [((0.2, 0.97), True), ((1.0, 1.0), True), ((0.2, 0.97), False)]
+)
+def test_curves_show_every_score(
+    tmp_path: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch,
+    scores: tuple[float, ...],
+    near_one: bool,
+) -> None:
+    (tmp_path / "config.json").write_text('{"eval_clips": "builtin/test"}')
+    records = Log(tmp_path, 0)
+    for i, score in enumerate(scores):
+        values = {"wall_time_s": 60.0 * i, "score": score, "score_ci95": [score, score]}
+        records.write("evaluation", i, 1000 * i, values)
+    records.close()
+    figures = []
+    monkeypatch.setattr(plot.plt.Figure, "savefig", lambda figure, *_, **__: figures.append(figure))
+    plot.draw(plot.Arguments(tmp_path / "x.png", (tmp_path,), near_one=near_one))
+    left = figures[0].axes[0]
+    low, high = left.get_ylim()
+    assert low <= min(scores) < max(scores) + 1e-9 < high + 1e-4
+    # the way from 0.9 to 0.97 is longer than that from 0.2 to 0.5 where it shall be
+    place = left.transData.transform
+    steps = [place((0, b))[1] - place((0, a))[1] for a, b in ((0.9, 0.97), (0.2, 0.5))]
+    assert (steps[0] > steps[1]) == near_one
 
 
 def test_an_unknown_environment_names_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:

@@ -126,17 +126,30 @@ def test_large_sets_from_files_use_files(clips: ClipSet, tmp_path, monkeypatch) 
     assert isinstance(resample(loaded, 100.0).xquat, np.memmap)
 
 
+def assembled(clips: clips_.ClipSet) -> env_.FunctionalEnv:
+    return env_.assemble(
+        "rodent",
+        clips,
+        "native",
+        reference_frames=None,
+        reference_stride=None,
+        terminate=True,
+        first_frame_share=0.0,
+        backend_options=None,
+    )
+
+
 def test_an_environment_reads_files_in_place(tmp_path) -> None:
     """JAX on a CPU takes arrays over as they are, from memory and from files."""
     import jax
 
     tiny = clips_.load("builtin/tiny", "rodent")
     for one in (tiny, tiny.on_disk(tmp_path)):
-        env = env_.assemble("rodent", one, "native", None, None, True, None)
+        env = assembled(one)
         host = env.reference
         device = jax.device_put(host, jax.devices("cpu")[0])
         for name in ("qpos", "qvel", "xpos", "xquat", "targets"):
             array = getattr(host, name)
             assert getattr(device, name).unsafe_buffer_pointer() == array.ctypes.data, name
-    in_memory = env_.assemble("rodent", tiny, "native", None, None, True, None).reference
+    in_memory = assembled(tiny).reference
     np.testing.assert_array_equal(host.targets, in_memory.targets)
