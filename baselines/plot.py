@@ -65,7 +65,7 @@ def _spread_near_one(axis: plt.Axes, low: float, high: float) -> None:
         "function",
         functions=(lambda y: -np.log(np.maximum(1 - y, 1e-6)), lambda x: 1 - np.exp(-x)),
     )
-    ticks = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999)
+    ticks = (0.0, 0.5, 0.8, 0.9, 0.95, 0.97, 0.98, 0.985, 0.99, 0.995, 0.998, 0.999)
     axis.set_yticks([y for y in ticks if y <= high], minor=False)
     axis.set_ylim(low, 1 - 0.8 * (1 - high))
 
