@@ -52,6 +52,19 @@ HELD_OUT = {"mouse_arm": 0.2, "rodent": 0.25}
 one session, so the animal, and for the mouse the task, is the same in both parts."""
 
 
+def load(body: str, folder: pathlib.Path) -> ClipSet:
+    """All recordings of a body as one set.
+
+    Args:
+        body: Its name.
+        folder: Folder of its recordings.
+
+    Raises:
+        FileNotFoundError: They are not there.
+    """
+    return clips_.import_clips(folder / SOURCES[body], body, unit=UNITS.get(body))[0]
+
+
 def cut(body: str, folder: pathlib.Path) -> dict[str, ClipSet]:
     """The parts of a body's recordings by name.
 
@@ -62,7 +75,7 @@ def cut(body: str, folder: pathlib.Path) -> dict[str, ClipSet]:
     Raises:
         FileNotFoundError: They are not there.
     """
-    clips, _ = clips_.import_clips(folder / SOURCES[body], body, unit=UNITS.get(body))
+    clips = load(body, folder)
     if body in HELD_OUT:
         return clips_.split(clips, HELD_OUT[body], session=None).apply(clips)
     stop_s = LEARNT_S[body]
@@ -91,7 +104,7 @@ class Prepare:
             for part, clips in cut(body, self.data / body).items():
                 path = self.out / f"{body}-{part}.h5"
                 clips.save(path)
-                console.print(f"{path}: {len(clips)} clips, {seconds(clips):.1f} s")
+                console.print(f"{path}: {len(clips)} clips, {clips.duration_s:.1f} s")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,7 +154,7 @@ def publish(run: pathlib.Path, out: pathlib.Path, hardware: str) -> dict[str, An
             raise ValueError(f"{run} was trained on other clips than {learnt} has now")
         parts[part] = {
             "clips": len(clips),
-            "seconds": round(seconds(clips), 3),
+            "seconds": round(clips.duration_s, 3),
             "sha256": clips.content_hash,
             "pd": score(env, controllers.make("pd", env), clips),
             "policy": score(env, policies.load(run / "policy", env), clips),
@@ -236,11 +249,6 @@ def command(settings: dict[str, Any]) -> str:
 
     add("", settings, usual)
     return " ".join(words)
-
-
-def seconds(clips: ClipSet) -> float:
-    """From the first frame to the last, over all clips."""
-    return float((clips.lengths - 1).sum() / clips.fps)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -27,6 +27,7 @@ from generate import DOCS, table
 from jax.experimental.compilation_cache import compilation_cache
 
 import mimic_envs
+from baselines import recordings
 from mimic_envs import bodies, controllers, scoring
 from mimic_envs import clips as clips_
 from mimic_envs.env import FunctionalEnv
@@ -87,9 +88,8 @@ def main(options: Options) -> None:
 def score_rows(name: str, options: Options) -> Iterator[tuple[str, ...]]:
     """Rows of the score table."""
     sets = {"builtin/test": clips_.load("builtin/test", name)}
-    if options.recordings is not None:
-        recorded = load_recordings(name, options.recordings)
-        sets |= {} if recorded is None else {"recordings": recorded}
+    if options.recordings is not None and (options.recordings / name).is_dir():
+        sets["recordings"] = recordings.load(name, options.recordings / name)
     for title, clips in sets.items():
         env = mimic_envs.make(name, clips=clips, terminate=False)
         for controller in ("zero", "pd", *(("wbc",) if options.wbc else ())):
@@ -105,20 +105,6 @@ def score_rows(name: str, options: Options) -> Iterator[tuple[str, ...]]:
             row = (name, title, controller, *(f"{x:.3g}" for x in values))
             print(*row, flush=True)
             yield row
-
-
-def load_recordings(name: str, folder: pathlib.Path) -> clips_.ClipSet | None:
-    """All recordings of a body as one set, or None without any."""
-    patterns = ("reference_clips.h5", "*_ik.h5")
-    paths = [path for p in patterns for path in sorted((folder / name).glob(p))]
-    if not paths and (folder / name).is_dir():
-        paths = sorted((folder / name).glob("published_rollout.npz"))
-    unit = {"worm": "mm"}.get(name)  # the others' layout has a known one
-    sets = [clips_.import_clips(path, name, unit=unit)[0] for path in paths]
-    if not sets:
-        return None
-    motions = [motion for one in sets for motion in one.motions()]
-    return clips_.ClipSet.from_motions(name, motions, sets[0].fps)
 
 
 def speed_row(name: str, skip_mjx: bool) -> tuple[str, ...]:
