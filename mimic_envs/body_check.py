@@ -1,26 +1,25 @@
-"""What keeps a model from being a body, and what a user should know about it."""
+"""Check of a model: problems that keep it from being a body, and drawbacks to know."""
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import importlib.util
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import jax.numpy as jnp
 import mujoco
 import numpy as np
 
-from mimic_envs import bodies
-from mimic_envs.bodies import custom
-from mimic_envs.physics.native import NativeBatch
-from mimic_envs.tasks import indices
+from mimic_envs import bodies, physics
+from mimic_envs.bodies import custom, model_parts
+from mimic_envs.jax_settings import package_settings
+from mimic_envs.mdp import indices
 
 Level = Literal["error", "warning", "ok"]
 
 _LIGHT = 1e-6  # below, in the model's mass unit, MuJoCo's smallest numbers come near
 _MANY_CONTACTS = 128
 _SIMULATIONS, _SECONDS = 16, 2.0
+_PARTS = ("root_body", "tracked_bodies", "end_effectors", "tracked_joints", "keypoints")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,12 +61,32 @@ def check(
         return None, [Finding("error", "model", f"MuJoCo cannot compile it: {error}")]
     found = [
         Finding("error", "model", problem)
-        for problem in custom.problems(compiled, custom.given_names(options))
+        for problem in model_parts.problems(compiled, model_parts.given_names(options))
     ]
     if found:
         return None, found
     body = bodies.describe(name, model, **options)
-    found = [
+    return body, _findings(body)
+
+
+def check_body(body: bodies.Body) -> tuple[bodies.Body | None, list[Finding]]:
+    """Look at everything of a body that exists already, and return the same as `check`.
+
+    Args:
+        body: The body, for example that of `bodies.get("my_lab.bodies:ant")`.
+    """
+    try:
+        compiled = body.model
+    except ValueError as error:
+        return None, [Finding("error", "model", f"MuJoCo cannot compile it: {error}")]
+    named = {name: getattr(body, name) for name in _PARTS}
+    problems = model_parts.problems(compiled, model_parts.given_names(named))
+    found = [Finding("error", "model", problem) for problem in problems]
+    return (None, found) if found else (body, _findings(body))
+
+
+def _findings(body: bodies.Body) -> list[Finding]:
+    return [
         *_root(body),
         *_limits(body),
         *_masses(body),
@@ -76,7 +95,6 @@ def check(
         *_backends(body),
         *_simulation(body),
     ]
-    return body, found
 
 
 def _root(body: bodies.Body) -> list[Finding]:
@@ -125,13 +143,14 @@ def _contacts(body: bodies.Body) -> list[Finding]:
     pairs = int(np.triu(touch, 1).sum()) + model.npair
     if pairs > _MANY_CONTACTS:
         message = (
-            f"{pairs} pairs of geoms may touch: 'mjx' reserves room for all of them and becomes "
+            f"{pairs} pairs of geoms may touch: MJX reserves room for all of them and becomes "
             "slow; give contype 1 only to what touches the floor"
         )
         return [Finding("warning", "contacts", message)]
     return [Finding("ok", "contacts", f"{pairs} pairs of geoms may touch")]
 
 
+@package_settings()
 def _actuation(body: bodies.Body) -> list[Finding]:
     actuation = indices.of(body).actuation
     try:
@@ -144,27 +163,22 @@ def _actuation(body: bodies.Body) -> list[Finding]:
 
 
 def _backends(body: bodies.Body) -> list[Finding]:
-    found = [Finding("ok", "backend native", "runs every MuJoCo model")]
-    with contextlib.redirect_stdout(None):  # it says so when Warp is not installed
-        from mujoco import mjx
-    try:
-        mjx.put_model(body.model)
-    except (NotImplementedError, ValueError) as error:
-        found.append(Finding("warning", "backend mjx", f"not supported: {error}"))
-    else:
-        found.append(Finding("ok", "backend mjx", "accepts the model"))
-    if importlib.util.find_spec("warp") is not None:
+    found = []
+    for name in physics.names():
         try:
-            mjx.put_model(body.model, impl="warp")
-        except (NotImplementedError, ValueError) as error:
-            found.append(Finding("warning", "backend warp", f"not supported: {error}"))
+            reason = physics.unsupported(name, body)
+        except RuntimeError:  # the backend is not installed
+            continue
+        if reason is None:
+            found.append(Finding("ok", f"backend {name}", "accepts the model"))
         else:
-            found.append(Finding("ok", "backend warp", "accepts the model"))
+            found.append(Finding("warning", f"backend {name}", f"not supported: {reason}"))
     return found
 
 
 def _simulation(body: bodies.Body) -> list[Finding]:
-    batch = NativeBatch(body.model, _SIMULATIONS, body.substeps)
+    engine = cast(physics.HostPhysics, physics.make(physics.DEFAULT, body))
+    batch = engine.batch(_SIMULATIONS)
     rng = np.random.default_rng(0)
     for _ in range(round(_SECONDS / body.control_timestep_s)):
         batch.advance(rng.uniform(-1, 1, (_SIMULATIONS, body.model.nu)))

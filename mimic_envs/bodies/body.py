@@ -1,4 +1,4 @@
-"""What a body is, and the registry of bodies.
+"""The description of a body, and the registry of bodies.
 
 A `Body` is a frozen description: how to build the MuJoCo model of an animal in
 its arena, which of its parts an imitation task looks at, and the per-body
@@ -11,9 +11,10 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, SupportsIndex
 
-from mimic_envs.messages import unknown
+from mimic_envs.immutable import Immutable, ImmutableDict
+from mimic_envs.registry import is_outside, resolve
 
 if TYPE_CHECKING:
     import mujoco
@@ -97,8 +98,23 @@ class Camera:
     target: str | None = None
 
 
+@dataclasses.dataclass(frozen=True)
+class Recording:
+    """Rate and unit of a published recording of this animal, which its files omit or misstate.
+
+    Attributes:
+        fps: Frames per second.
+        unit: Length unit, for example `"cm"`.
+        frames_per_clip: Frames of each clip, where the files do not say it.
+    """
+
+    fps: float
+    unit: str
+    frames_per_clip: int | None = None
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
-class Body:
+class Body(Immutable):
     """An animal: its model, the parts that matter, and its task defaults.
 
     Attributes:
@@ -117,6 +133,8 @@ class Body:
         end_effectors: Bodies that touch the world or point at it.
         tracked_joints: Joints besides the root that are compared with the reference.
         keypoints: Markers of recordings by name.
+        keypoint_order: Names of the keypoints in the order of files without names; that of
+            `keypoints` if empty.
         tracking: Reward table: term name to weight and width.
         costs: Cost table: cost name to weight.
         limits: When an episode has failed.
@@ -125,6 +143,20 @@ class Body:
         pd: Gains of the `pd` controller.
         camera: View for pictures.
         aliases: Names of joints in published recordings where they differ, to the model's.
+        feet: Bodies that carry the animal's weight, each with all that it carries in turn; empty
+            for an animal without feet.
+        forward_axis: Unit vector in the frame of the root body that points ahead; None for a
+            limb on a fixed base.
+        rest_pose: Angles of joints of the animal at rest, in radians; 0 where not named.
+        usual_pose: Mean angles of joints of the moving animal, in radians, which registration
+            expects; the model's default where not named. Those of this package are means over
+            all frames of `builtin/train`, rounded to 0.0001 rad:
+            `numpy.concatenate(clips.load("builtin/train", body).motions()).mean(axis=0)`.
+            `rest_pose` would not do: it is up to 0.17 (fly), 0.40 (rodent) and 0.76 rad (stick
+            insect) away. The worm's means are below 0.007 rad, so it needs no table.
+        gait_groups: Feet that step together in the animal's usual gait.
+        muscle_groups: Actuators that act together, by what they do.
+        recordings: Published recordings of the animal by name.
     """
 
     name: str
@@ -147,7 +179,28 @@ class Body:
     reference_stride: int
     pd: PDGains
     camera: Camera
+    keypoint_order: tuple[str, ...] = ()
     aliases: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    feet: tuple[str, ...] = ()
+    forward_axis: tuple[float, float, float] | None = None
+    rest_pose: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    usual_pose: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    gait_groups: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    muscle_groups: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    recordings: Mapping[str, Recording] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        # tables are read when an environment is made: an edit afterwards would do nothing
+        for field in dataclasses.fields(self):
+            table = getattr(self, field.name)
+            if isinstance(table, Mapping) and not isinstance(table, ImmutableDict):
+                object.__setattr__(self, field.name, ImmutableDict(table))
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[Any, ...]:
+        """Pickle a registered body as its name, so that the same object is found again."""
+        if self.name in _BODIES and get(self.name) is self:
+            return get, (self.name,)
+        return super().__reduce_ex__(protocol)
 
     def spec(self) -> mujoco.MjSpec:
         """A fresh, editable `mujoco.MjSpec` of the animal in its arena."""
@@ -158,12 +211,17 @@ class Body:
         """The compiled model, built once. Treat it as read-only.
 
         MuJoCo's silent reset of diverged simulations is disabled: divergence is
-        detected and reported by the physics backends instead.
+        detected and reported by the physics backends instead. Sensors are disabled, since
+        they take time at every physics step: compile `spec()` yourself to read them.
         """
         import mujoco
 
+        from mimic_envs import mujoco_log
+
+        mujoco_log.install()
         spec = self.spec()
         spec.option.disableflags |= int(mujoco.mjtDisableBit.mjDSBL_AUTORESET)
+        spec.option.disableflags |= int(mujoco.mjtDisableBit.mjDSBL_SENSOR)
         return spec.compile()
 
     @functools.cached_property
@@ -193,19 +251,44 @@ class Body:
         return tuple(self.model.body(i).name for i in range(self.model.nbody))
 
     @functools.cached_property
+    def camera_names(self) -> tuple[str, ...]:
+        """Every camera of the model that has a name, in its order."""
+        cameras = (self.model.camera(i).name for i in range(self.model.ncam))
+        return tuple(name for name in cameras if name)
+
+    @functools.cached_property
+    def soles(self) -> tuple[int, ...]:
+        """Geoms of the feet that collide; every colliding geom of an animal without feet."""
+        model = self.model
+        touching = [
+            g
+            for g in range(model.ngeom)
+            if model.geom_bodyid[g] and (model.geom_contype[g] or model.geom_conaffinity[g])
+        ]
+        feet = {self.body_names.index(name) for name in self.feet}
+
+        def of_foot(geom: int) -> bool:
+            body = int(model.geom_bodyid[geom])
+            while body and body not in feet:
+                body = int(model.body_parentid[body])
+            return body in feet
+
+        return tuple(g for g in touching if not feet or of_foot(g))
+
+    @functools.cached_property
     def actuator_names(self) -> tuple[str, ...]:
         """Every actuator of the model in its order."""
         return tuple(self.model.actuator(i).name for i in range(self.model.nu))
 
 
 _BODIES: dict[str, str | Body] = {
-    "fly": "mimic_envs.bodies.fly",
-    "mouse_arm": "mimic_envs.bodies.mouse_arm",
-    "rodent": "mimic_envs.bodies.rodent",
-    "stick_insect": "mimic_envs.bodies.stick_insect",
-    "worm": "mimic_envs.bodies.worm",
+    "fly": "mimic_envs.bodies.fly:BODY",
+    "mouse_arm": "mimic_envs.bodies.mouse_arm:BODY",
+    "rodent": "mimic_envs.bodies.rodent:BODY",
+    "stick_insect": "mimic_envs.bodies.stick_insect:BODY",
+    "worm": "mimic_envs.bodies.worm:BODY",
 }
-"""Bodies of this package by the module that has them as `BODY`, and those that users added."""
+"""Bodies of this package as `module:name`, imported when they are needed, and those of users."""
 
 
 def names() -> tuple[str, ...]:
@@ -214,17 +297,30 @@ def names() -> tuple[str, ...]:
 
 
 def get(name: str) -> Body:
-    """The registered body of that name.
+    """The registered body of that name, or that of any module.
+
+    Args:
+        name: A registered name; or `module:name`, for example `"my_lab.bodies:ant"`, of a `Body`
+            or of a function without arguments that returns one.
 
     Raises:
         ValueError: No such body; the message names the nearest one.
     """
-    import importlib
+    found = resolve("body", name, _BODIES)
+    if is_outside(name) and not isinstance(found, Body) and callable(found):
+        found = _made(found)
+    if not isinstance(found, Body):
+        kind = type(found).__name__
+        raise ValueError(
+            f"body {name!r} must be a Body or a function that returns one, but gives a {kind}"
+        )
+    return found
 
-    if name not in _BODIES:
-        raise ValueError(unknown("body", name, names()))
-    found = _BODIES[name]
-    return importlib.import_module(found).BODY if isinstance(found, str) else found
+
+@functools.cache
+def _made(function: Callable[[], object]) -> object:
+    """Call a function once and keep the result, so that programs are compiled once for a body."""
+    return function()
 
 
 def add(body: Body) -> None:

@@ -1,33 +1,44 @@
 """The fruit fly: dm_control's *Drosophila*, reduced to its legs as in the original MIMIC-MJX.
 
-The model is built at run time from the `fruitfly.xml` that dm_control installs
-(Vaxenburg et al. 2025); nothing of it is copied here. Units are cm, g and s, so forces
-are in dyn and torques in dyn cm. Forward kinematics agrees with the published
+The model is built from the numbers in `fly_table.py`, which `docs/read_fly_table.py` read
+from dm_control's `fruitfly.xml` (Vaxenburg et al. 2025). Its meshes are replaced by the
+ellipsoids and capsules of `fly_looks.py`, which weigh nothing. Units are cm, g and s, so
+forces are in dyn and torques in dyn cm. Forward kinematics agrees with the published
 reference clips to 7e-7 cm.
 """
 
 from __future__ import annotations
 
-import functools
-
 import mujoco
-import numpy as np
 
+from mimic_envs.bodies import fly_table as table
+from mimic_envs.bodies import hexapod
 from mimic_envs.bodies.arena import add_floor, add_sun
-from mimic_envs.bodies.assets import dm_control_walker
 from mimic_envs.bodies.body import (
     Body,
     Camera,
     Keypoint,
     PDGains,
+    Recording,
     TerminationLimits,
     TrackingTerm,
 )
+from mimic_envs.bodies.equipment import (
+    Solid,
+    add_camera,
+    add_motor,
+    add_sensors,
+    add_solids,
+    ball_around,
+)
+from mimic_envs.bodies.fly_looks import add_looks
 
 FLOOR_HEIGHT_CM = -0.125
 """Height of the floor plane in the frame of the published clips."""
 
-LEGS = tuple(f"{segment}_{side}" for segment in ("T1", "T2", "T3") for side in ("left", "right"))
+_SEGMENTS = ("T1", "T2", "T3")
+
+LEGS = hexapod.leg_names(_SEGMENTS)
 """Fore, middle and hind legs, named by the thoracic segment that carries them."""
 
 LEG_JOINTS = ("coxa_abduct", "coxa_twist", "coxa", "femur_twist", "femur", "tibia", "tarsus")
@@ -37,46 +48,71 @@ STAC_NAMES = {f"coxa_flexion_{leg}": f"coxa_abduct_{leg}" for leg in LEGS}
 """Joint names of the published recordings that differ from dm_control's, to ours."""
 
 MAX_TORQUE_DYN_CM = 1.0
-"""What an action of 1 asks of a motor. The original's allow 10, of which its policy uses 1."""
+"""Torque of a motor at an action of 1. The original's allow 10, of which its policy uses 1."""
+
+# Rounded means of recorded flies per segment, in radians, in the order of `LEG_JOINTS`
+_REST = {
+    "T1": (0.05, 0.5, 0.5, 0.25, 0.95, 0.15, 0.65),
+    "T2": (-0.33, -0.53, 0.55, -0.23, 0.85, 0.15, 0.05),
+    "T3": (-0.1, 0.33, 0.32, 0.26, 0.6, 0.2, -0.1),
+}
+
+REST_POSE = hexapod.leg_pose(LEG_JOINTS, LEGS, _REST)
+"""Standing fly, in radians."""
+
+# In the order of `LEG_JOINTS`
+_USUAL = {
+    "T1_left": (0.0775, 0.4593, 0.484, 0.2821, 0.9807, 0.0117, 0.5484),
+    "T1_right": (0.0671, 0.4813, 0.4902, 0.2648, 0.9744, 0.0039, 0.5458),
+    "T2_left": (-0.3318, -0.5453, 0.5501, -0.2193, 0.8293, 0.0736, 0.0113),
+    "T2_right": (-0.332, -0.5457, 0.5509, -0.2189, 0.8308, 0.0754, 0.0105),
+    "T3_left": (-0.1311, 0.3251, 0.3907, 0.2345, 0.5704, 0.0275, -0.2335),
+    "T3_right": (-0.1332, 0.3243, 0.3919, 0.2325, 0.5707, 0.0336, -0.2337),
+}
+
+USUAL_POSE = hexapod.leg_pose(LEG_JOINTS, LEGS, _USUAL)
+"""Mean angles of the built-in training clips, in radians; see `Body.usual_pose`."""
+
+# Thorax, head, abdomen and femora, in cm; the abdomen bends with nothing, so two balls hold it.
+# Below the knee a leg lies on knee and claw
+SOLIDS = {
+    "thorax": Solid((-0.015, 0.0, -0.008), 0.040, (0.015, 0.0, -0.008)),
+    "head": Solid((0.0, 0.017, 0.001), 0.032),
+    "abdomen_3": Solid((0.0, 0.018, -0.020), 0.040),
+    "abdomen_6": Solid((0.0, 0.008, -0.018), 0.033),
+    **{
+        f"femur_{leg}": Solid((0.0, 0.0, 0.003), 0.005, (0.0, 0.07 * side, 0.003 * side))
+        for leg in LEGS
+        for side in ((1 if leg.endswith("left") else -1),)
+    },
+}
+"""Parts that touch the floor besides the claws."""
 
 _LEG_MOTION = tuple(f"{joint}_{leg}" for leg in LEGS for joint in LEG_JOINTS)
 
-# the original's densities, g/cm3: with them the fly weighs 0.985 mg instead of 0.883 mg
-_DENSITY = {0.575: 0.713, 0.445: 0.555, 1.21: 1.18}
-
-# wings folded over the abdomen, wxyz relative to the thorax; dm_control's are spread
-_FOLDED_WINGS = {
-    "wing_left": (0.61714659, -0.40209551, -0.30407223, -0.6041435),
-    "wing_right": (-0.30407223, 0.6041435, -0.61714659, -0.40209551),
-}
-
-_BRISTLES = ("head_black", "thorax_black")  # weightless and, but for the eyes, the largest meshes
-
-_DARK = ("abdomen_6", "abdomen_7", "abdomen_8")  # as in the males of the species
-
-_COLOURS = {
-    "body": (0.74, 0.47, 0.20, 1.0),
-    "lower": (0.88, 0.70, 0.43, 1.0),
-    "red": (0.50, 0.04, 0.04, 1.0),
-    "brown": (0.24, 0.13, 0.06, 1.0),
-    "black": (0.13, 0.08, 0.05, 1.0),
-    "membrane": (0.80, 0.84, 0.86, 0.35),
-}
-
 
 def build_spec() -> mujoco.MjSpec:
-    """The fly on its floor: torque motors on the legs, claw-floor contacts only, cgs units."""
-    spec = _standing_fly()
-    for body in spec.bodies[1:]:
-        body.mass, body.ipos, body.iquat, body.inertia = _inertias()[body.name]
-        body.explicitinertial = True
-    _keep_what_is_seen_or_touches(spec)
-    _torque_motors(spec)
+    """The fly on its floor: torque motors on the legs, cgs units."""
+    spec = mujoco.MjSpec()
+    spec.modelname = "fly"
+    spec.compiler.degree = False
+    spec.default.geom.friction = (0.5, 0.005, 0.0001)  # the floor's; claws have their own
+    _add_bodies(spec)
+    _add_joints(spec)
+    _add_claw_tips(spec)
+    add_looks(spec)
+    for joint in _LEG_MOTION:
+        add_motor(spec, joint, MAX_TORQUE_DYN_CM)
+    add_solids(spec, SOLIDS, solref=(0.002, 1.0), friction=1.0)
+    soles = {f"claw_{leg}": [spec.geom(f"tarsal_claw_{leg}_collision")] for leg in LEGS}
+    add_sensors(spec, "thorax", {name: ball_around(geoms) for name, geoms in soles.items()})
+    add_camera(spec.body("head"), "egocentric", (0, 0.03, 0.045), (0, 1, -0.35))
     add_floor(spec, height=FLOOR_HEIGHT_CM, tile=0.2)
     _soften_contacts(spec)
     add_sun(spec.body("thorax"), tile=0.2)
     # no air: at walking speed its drag is a thousandth of the weight
     spec.option.density = spec.option.viscosity = 0
+    spec.option.gravity = (0, 0, -981)
     # Open-loop replay of the recording differs from that at 0.05 ms by 0.002 cm (0.2 ms),
     # 0.014 cm (0.5 ms) and 0.027 cm (1 ms) after 0.1 s. Of 64 flies under random full torques
     # for 2 s none diverges at 0.5 ms and all do at 1 ms; at 0.2 ms a control step takes twice
@@ -86,87 +122,70 @@ def build_spec() -> mujoco.MjSpec:
     # the original's CG stops after 4 iterations, with which all 64 of these flies diverge;
     # from 8 Newton iterations on more change nothing
     spec.option.solver = mujoco.mjtSolver.mjSOL_NEWTON
-    spec.option.cone = mujoco.mjtCone.mjCONE_PYRAMIDAL
+    # pyramids favor the world's axes: turned by 63 degrees the same fly is up to 0.027 body
+    # lengths elsewhere after 0.06 s. With sparse Jacobians, cones take as long
+    spec.option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
+    spec.option.jacobian = mujoco.mjtJacobian.mjJAC_SPARSE
     spec.option.noslip_iterations = 0
     spec.option.iterations = 8
-    spec.option.ls_iterations = 8
+    # cones need more steps of the line search than pyramids: with 8, standing flies slip and fall
+    spec.option.ls_iterations = 20
     return spec
 
 
-def _standing_fly() -> mujoco.MjSpec:
-    """dm_control's fly with nothing movable but root and legs, and no actuators."""
-    spec = mujoco.MjSpec.from_file(str(dm_control_walker("fruitfly_v2", "fruitfly.xml")))
-    spec.modelname = "fly"
-    spec.njmax = spec.nconmax = -1  # fixed buffer sizes, obsolete
-    spec.nkey = 0  # room for a key that is not there
-    for unused in [
-        *spec.actuators,
-        *spec.tendons,
-        *spec.sensors,
-        *spec.excludes,
-        *spec.keys,
-        *spec.sites,
-        *spec.cameras,
-        *spec.lights,
-        *(joint for joint in spec.joints if joint.name not in ("free", *_LEG_MOTION)),
-        *(geom for geom in spec.geoms if geom.meshname in _BRISTLES),
-        *(mesh for mesh in spec.meshes if mesh.name in _BRISTLES),
-    ]:
-        spec.delete(unused)
-    for joint in spec.joints:
-        joint.springref = 0  # as in the original: the leg's springs rest at the model's pose
-    for geom in spec.geoms:
-        geom.density = _DENSITY.get(geom.density, geom.density)
-    for name, quat in _FOLDED_WINGS.items():
-        spec.body(name).quat = quat
-    return spec
-
-
-@functools.cache
-def _inertias() -> dict[str, tuple[float, np.ndarray, np.ndarray, np.ndarray]]:
-    """Mass, centre of mass, principal axes and moments of each body, from its meshes."""
-    model = _standing_fly().compile()
-    return {
-        model.body(i).name: (
-            float(model.body_mass[i]),
-            model.body_ipos[i].copy(),
-            model.body_iquat[i].copy(),
-            model.body_inertia[i].copy(),
+def _add_bodies(spec: mujoco.MjSpec) -> None:
+    """Bodies with their inertias; geoms add nothing to them."""
+    for name, parent in table.PARENTS.items():
+        carrier = spec.worldbody if parent == "world" else spec.body(parent)
+        carrier.add_body(
+            name=name,
+            pos=table.POSITIONS[name],
+            quat=table.QUATERNIONS[name],
+            mass=table.MASSES[name],
+            ipos=table.CENTERS_OF_MASS[name],
+            iquat=table.INERTIA_QUATERNIONS[name],
+            inertia=table.INERTIAS[name],
+            explicitinertial=True,
         )
-        for i in range(1, model.nbody)
-    }
 
 
-def _keep_what_is_seen_or_touches(spec: mujoco.MjSpec) -> None:
-    """Claws for contacts and meshes for display; inertias are frozen by now."""
-    for material in spec.materials:
-        if material.name in _COLOURS:
-            material.rgba = _COLOURS[material.name]
-    for geom in spec.geoms:
-        claw = geom.name.startswith("tarsal_claw") and geom.name.endswith("_collision")
-        if not claw and geom.type != mujoco.mjtGeom.mjGEOM_MESH:
-            spec.delete(geom)
-            continue
-        geom.contype = 1 if claw else 0
-        geom.conaffinity = 0  # so claws touch the floor, but not each other
-        geom.condim = 3
-        geom.margin = geom.gap = 0  # adhesion acts in them, which walking does not need
-        if claw:
-            _keep_tip(geom)
-        if geom.meshname in _DARK:
-            geom.material = "brown"
+def _add_joints(spec: mujoco.MjSpec) -> None:
+    """Root and legs; as in the original, springs rest at the model's pose."""
+    spec.body("thorax").add_freejoint(name="free")
+    for name, body in table.JOINT_BODIES.items():
+        spec.body(body).add_joint(
+            name=name,
+            type=mujoco.mjtJoint.mjJNT_HINGE,
+            axis=table.AXES[name],
+            limited=True,
+            range=table.RANGES[name],
+            stiffness=[table.STIFFNESSES[name], 0, 0],
+            damping=[table.DAMPINGS[name], 0, 0],
+            armature=1e-6,
+            solref_limit=(0.001, 1),
+        )
 
 
-def _keep_tip(geom: mujoco.MjsGeom) -> None:
-    """Make a claw's capsule the ball at its outer end, on which flies walk.
+def _add_claw_tips(spec: mujoco.MjSpec) -> None:
+    """Add the ball at the outer end of each claw, on which flies walk.
 
-    MuJoCo and MJX turn the friction pyramid of a steep capsule differently, which for a
-    claw amounts to 0.02 cm in a control step; a ball has one contact, and the same in both.
+    dm_control's claws are capsules. MuJoCo and MJX turn the friction pyramid of a steep
+    capsule differently, which for a claw amounts to 0.02 cm in a control step; a ball has one
+    contact, and the same in both.
     """
-    tip = max(np.split(np.array(geom.fromto), 2), key=np.linalg.norm)
-    geom.type = mujoco.mjtGeom.mjGEOM_SPHERE
-    geom.fromto[:] = np.nan  # else position and size come from there
-    geom.pos = tip
+    for leg, (tip, radius) in table.CLAW_TIPS.items():
+        spec.body(f"claw_{leg}").add_geom(
+            name=f"tarsal_claw_{leg}_collision",
+            type=mujoco.mjtGeom.mjGEOM_SPHERE,
+            size=(radius, 0, 0),
+            pos=tip,
+            mass=0,
+            group=4,  # hidden
+            contype=1,
+            conaffinity=0,  # so claws touch the floor, but not each other
+            condim=3,
+            friction=(0.6, 0.005, 0.0001),
+        )
 
 
 def _soften_contacts(spec: mujoco.MjSpec) -> None:
@@ -178,21 +197,6 @@ def _soften_contacts(spec: mujoco.MjSpec) -> None:
         if geom.contype or geom.conaffinity:
             geom.solref[:] = (0.002, 1.0)
             geom.solimp[:3] = (0.9, 0.95, 0.001)
-
-
-def _torque_motors(spec: mujoco.MjSpec) -> None:
-    for name in _LEG_MOTION:
-        spec.add_actuator(
-            name=name,
-            trntype=mujoco.mjtTrn.mjTRN_JOINT,
-            target=name,
-            gaintype=mujoco.mjtGain.mjGAIN_FIXED,
-            gainprm=[1.0] + [0.0] * 9,
-            biastype=mujoco.mjtBias.mjBIAS_NONE,
-            dyntype=mujoco.mjtDyn.mjDYN_NONE,
-            ctrllimited=True,
-            ctrlrange=(-MAX_TORQUE_DYN_CM, MAX_TORQUE_DYN_CM),
-        )
 
 
 # Where the published fit of a tethered fly put five markers on each leg, in the frames of
@@ -283,7 +287,7 @@ BODY = Body(
         # not the coxae, whose origins are fixed on the thorax
         *(f"{link}_{leg}" for leg in LEGS for link in ("femur", "tibia", "tarsus", "claw")),
     ),
-    end_effectors=tuple(f"claw_{leg}" for leg in LEGS),
+    end_effectors=hexapod.claws(LEGS),
     tracked_joints=_LEG_MOTION,
     keypoints=_keypoints(),
     # exp(-k d**2) of the original's fly task with k = 400, 4, 0.25 and 100, written as widths;
@@ -294,7 +298,7 @@ BODY = Body(
         "joints": TrackingTerm(weight=1.0, sigma=1.41),
         "end_effectors": TrackingTerm(weight=1.0, sigma=0.0707),
     },
-    costs={"control": 0.02, "control_difference": 0.1, "energy": 0.001},
+    costs={"control": 0.1, "control_difference": 0.2, "energy": 0.05},
     # the original's, as distances: squared 0.01 cm2 and 5 rad2; squared half angle 0.075 rad2
     limits=TerminationLimits(
         root_distance=0.1,
@@ -310,4 +314,13 @@ BODY = Body(
     pd=PDGains(frequency_hz=150.0, damping_ratio=1.0),
     camera=Camera(distance=0.72, azimuth_deg=120.0, elevation_deg=-18.0),
     aliases=STAC_NAMES,
+    feet=hexapod.claws(LEGS),
+    forward_axis=(1.0, 0.0, 0.0),
+    rest_pose=REST_POSE,
+    usual_pose=USUAL_POSE,
+    gait_groups=hexapod.tripods(_SEGMENTS),
+    recordings={
+        "fly_tethered": Recording(fps=300.0, unit="cm"),
+        "fly_treadmill": Recording(fps=300.0, unit="cm"),
+    },
 )

@@ -30,9 +30,12 @@ from mimic_envs.bodies.body import (
     Camera,
     Keypoint,
     PDGains,
+    Recording,
     TerminationLimits,
     TrackingTerm,
 )
+from mimic_envs.bodies.equipment import add_camera, add_sensors
+from mimic_envs.bodies.looks import add_shape
 
 Vector = tuple[float, float, float]
 
@@ -222,9 +225,17 @@ def build_spec() -> mujoco.MjSpec:
     for name, muscle in MUSCLES.items():
         _add_muscle(spec, name, muscle)
     _add_bones(spec)
+    add_sensors(spec, "wrist_body", {})  # its root is fixed: they measure the wrist
+    add_camera(
+        spec.worldbody,
+        "front",
+        (0.003, 0.026, 0.015),
+        (0, -0.024, -0.021),
+        fovy_deg=38.0,
+    )
     add_floor(spec, height=-0.0172, tile=0.008)
     add_sun(spec.body("clavicle"), tile=0.008)
-    spec.visual.map.shadowclip = 7  # the edge of the sun's reach flickers, so put it out of sight
+    spec.visual.map.shadowclip = 3.5  # the edge of the sun's reach flickers, so put it out of sight
     # Under random excitations that change every 20 ms, angles after 1 s differ from those of
     # RK4 at 0.05 ms by 0.010 rad (1.25 ms), 0.021 rad (2.5 ms) and 0.048 rad (5 ms) root mean
     # square. None of 32 limbs under full random excitations for 2 s diverges at any of these,
@@ -289,24 +300,13 @@ def _add_bones(spec: mujoco.MjSpec) -> None:
     """Shapes without mass that touch nothing."""
 
     def bone(body: str, start: Vector, end: Vector, radius: float, rgba: tuple = _IVORY) -> None:
-        spec.body(body).add_geom(
-            type=mujoco.mjtGeom.mjGEOM_CAPSULE,
-            fromto=(*start, *end),
-            size=(radius, 0, 0),
-            rgba=rgba,
-            contype=0,
-            conaffinity=0,
-        )
+        ends, size = (*start, *end), (radius, 0, 0)
+        kind = mujoco.mjtGeom.mjGEOM_CAPSULE
+        add_shape(spec.body(body), kind, fromto=ends, size=size, rgba=rgba)
 
     def knob(body: str, pos: Vector, size: Vector, rgba: tuple = _IVORY) -> None:
-        spec.body(body).add_geom(
-            type=mujoco.mjtGeom.mjGEOM_ELLIPSOID,
-            pos=pos,
-            size=size,
-            rgba=rgba,
-            contype=0,
-            conaffinity=0,
-        )
+        kind = mujoco.mjtGeom.mjGEOM_ELLIPSOID
+        add_shape(spec.body(body), kind, pos=pos, size=size, rgba=rgba)
 
     bone("clavicle", (-0.0028, 0.0016, 0.0003), (-0.0002, 0.0012, 0.0008), 0.00022)
     knob("scapula", (-0.0002, -0.0020, -0.0011), (0.0002, 0.0023, 0.0011))
@@ -358,7 +358,7 @@ BODY = Body(
         "end_effectors": TrackingTerm(weight=1.0, sigma=0.005),
     },
     # the original's; its cost of energy, 0.01 per watt, is left out: a reach takes 3 mW
-    costs={"control": 0.15},
+    costs={"control": 0.15},  # a share of the rest
     # no limit is published. A limb that stays where it began is beyond this one in every
     # recorded reach, after 50 ms, and in 17 of the 18 clips of `train` and `test`; `pd` in 2 of
     # the 31 recordings and in no built-in clip
@@ -374,4 +374,16 @@ BODY = Body(
     pd=PDGains(frequency_hz=20.0, damping_ratio=1.0),
     camera=Camera(distance=0.024, azimuth_deg=130.0, elevation_deg=-20.0, target="ulna"),
     aliases={"elbow_joint": "elbow"},
+    usual_pose={"sh_elv": -0.1962, "sh_extension": -0.4595, "sh_rotation": 0.4022, "elbow": 0.3833},
+    muscle_groups={
+        "elbow_flexors": ("Biceps_Long", "Brachialis"),
+        "elbow_extensors": ("Triceps_Long", "Triceps_Lateral"),
+        "shoulder_protractors": ("Pec_C", "AD"),
+        "shoulder_retractors": ("Lat", "PD"),
+        "shoulder_abductors": ("MD",),
+    },
+    recordings={
+        "mouse_arm": Recording(fps=200.0, unit="m"),
+        "mouse_reach": Recording(fps=200.0, unit="m"),
+    },
 )

@@ -1,28 +1,34 @@
 """The rodent: dm_control's rat, edited as in the original MIMIC-MJX system.
 
-The model is built at run time from the `rodent.xml` that dm_control installs
-(Merel et al. 2020); nothing of it is copied here. The edits were checked against
-the model that made the published reference clips: forward kinematics agrees to
-1.2e-7 m.
+Its measures are those of dm_control's `rodent.xml` (Merel et al. 2020, Apache-2.0) at the
+size of the recorded rats; see `rodent_table`. The looks are ours. Forward kinematics agrees
+with the model that made the published reference clips to 1.2e-7 m.
 """
 
 from __future__ import annotations
 
-from xml.etree import ElementTree
-
 import mujoco
-import numpy as np
 
 from mimic_envs.bodies.arena import add_floor, add_sun
-from mimic_envs.bodies.assets import dm_control_walker
 from mimic_envs.bodies.body import (
     Body,
     Camera,
     Keypoint,
     PDGains,
+    Recording,
     TerminationLimits,
     TrackingTerm,
 )
+from mimic_envs.bodies.equipment import (
+    Solid,
+    add_camera,
+    add_motor,
+    add_sensors,
+    add_solids,
+    ball_around,
+)
+from mimic_envs.bodies.rodent_looks import add_looks
+from mimic_envs.bodies.rodent_table import LINKS, MOTORS, PAWS, TENDONS, Link, Paw
 
 SCALE = 0.9
 """Size of the recorded rats relative to dm_control's."""
@@ -30,24 +36,106 @@ SCALE = 0.9
 FLOOR_HEIGHT_M = -0.005
 """Height of the floor plane in the frame of the published clips."""
 
-_BONE = (0.86, 0.80, 0.72, 1.0)
-_FUR = (0.55, 0.47, 0.42, 1.0)
-_PAW = (0.89, 0.58, 0.55, 1.0)
-_PAWS = ("foot_", "toe_", "hand_", "finger_")
+REST_POSE = {
+    joint.format(side): angle
+    for side in "LR"
+    for joint, angle in {
+        "hip_{}_supinate": 0.1,
+        "hip_{}_abduct": -0.1,
+        "hip_{}_extend": 0.1,
+        "knee_{}": -0.2,
+        "ankle_{}": 0.4,
+        "scapula_{}_supinate": 0.05,
+        "scapula_{}_abduct": -0.1,
+        "shoulder_{}": 0.3,
+        "shoulder_sup_{}": 0.6,
+        "elbow_{}": -0.1,
+        "wrist_{}": 0.2,
+    }.items()
+}
+"""Limbs of a standing rat: rounded angles near those of recorded rats, in radians."""
+
+USUAL_POSE = {
+    "vertebra_1_extend": 0.174,
+    "vertebra_2_bend": 0.0009,
+    "vertebra_4_extend": 0.116,
+    "vertebra_5_bend": 0.0006,
+    "hip_L_supinate": -0.0621,
+    "hip_L_abduct": -0.114,
+    "hip_L_extend": -0.1605,
+    "knee_L": 0.0345,
+    "ankle_L": 0.2321,
+    "hip_R_supinate": -0.0601,
+    "hip_R_abduct": -0.1083,
+    "hip_R_extend": -0.168,
+    "knee_R": 0.0352,
+    "ankle_R": 0.2395,
+    "vertebra_cervical_5_extend": 0.2913,
+    "vertebra_cervical_4_bend": -0.0013,
+    "vertebra_cervical_2_extend": 0.2913,
+    "vertebra_cervical_1_bend": -0.0013,
+    "vertebra_atlant_extend": 0.2913,
+    "atlas": 0.4,
+    "scapula_L_supinate": 0.0848,
+    "scapula_L_abduct": -0.1061,
+    "shoulder_L": 0.3843,
+    "shoulder_sup_L": 0.4763,
+    "elbow_L": -0.0954,
+    "wrist_L": 0.0606,
+    "scapula_R_supinate": 0.0882,
+    "scapula_R_abduct": -0.1024,
+    "shoulder_R": 0.3908,
+    "shoulder_sup_R": 0.4765,
+    "elbow_R": -0.0977,
+    "wrist_R": 0.0621,
+    **{f"vertebra_C{i}_extend": -0.0078 for i in range(1, 8)},
+}
+"""Mean angles of the built-in training clips, in radians; see `Body.usual_pose`."""
+
+# Trunk, head and the limbs down to knee and elbow, in m at the size of the recorded rats; below
+# the knee a leg lies on knee and foot. Not the tail: no keypoint observes it, so that in the
+# published recordings it hangs up to 0.1 m below the floor
+SOLIDS = {
+    "torso": Solid((-0.028, 0.0, -0.004), 0.021, (0.012, 0.0, -0.003)),
+    "pelvis": Solid((-0.010, 0.0, -0.011), 0.016, (0.017, 0.0, -0.013)),
+    "skull": Solid((-0.012, 0.0, 0.001), 0.009, (0.014, 0.0, -0.001)),
+    "upper_leg_L": Solid((0.000, 0.0036, -0.0055), 0.0065, (0.0155, 0.0158, -0.0178)),
+    "upper_leg_R": Solid((0.000, -0.0036, -0.0055), 0.0065, (0.0155, -0.0158, -0.0178)),
+    "upper_arm_L": Solid((0.000, 0.000, 0.000), 0.006, (-0.0139, 0.0104, -0.0215)),
+    "upper_arm_R": Solid((0.000, 0.000, 0.000), 0.006, (-0.0139, -0.0104, -0.0215)),
+}
+"""Parts that touch the floor besides the paws."""
+
+_GEAR = SCALE**2
+"""Of all motors: the original scales dm_control's with the square of the length."""
 
 
 def build_spec() -> mujoco.MjSpec:
-    """The rat on its floor: torque motors, paw-floor contacts only, SI units."""
-    spec = mujoco.MjSpec.from_string(_xml_with_root())
+    """The rat on its floor: torque motors, SI units."""
+    spec = mujoco.MjSpec()
     spec.modelname = "rodent"
-    spec.njmax = spec.nconmax = -1  # fixed buffer sizes, obsolete
-    for unused in [*spec.excludes, *spec.sensors, *spec.cameras, *spec.lights]:
-        spec.delete(unused)  # only paws and floor touch, so there is nothing to exclude
-    _soften_joint_limits(spec)
-    _tissue_density(spec)
-    _keep_paw_contacts(spec)
-    _torque_motors(spec)
-    _scale(spec, SCALE)
+    spec.compiler.degree = False
+    # the original attaches the rat to a wrapper body, at the height of the soles; the `qpos` of
+    # published clips describe the wrapper, not the torso
+    spec.worldbody.add_body(name="walker").add_freejoint(name="root")
+    for link in LINKS:
+        _add_link(spec, link)
+    for paw in PAWS:
+        _add_paw(spec, paw)
+    for name, joints in TENDONS.items():
+        tendon = spec.add_tendon(name=name, limited=False)
+        for joint, weight in joints.items():
+            tendon.wrap_joint(joint, weight)
+    for name, force in MOTORS.items():
+        _add_motor(spec, name, force)
+    add_looks(spec)
+    add_solids(spec, SOLIDS, solref=(0.005, 1.0), friction=0.7)
+    paws: dict[str, list[mujoco.MjsGeom]] = {}
+    for paw in PAWS:
+        paws.setdefault(paw.body, []).append(spec.geom(paw.name))
+    add_sensors(spec, "torso", {name: ball_around(geoms) for name, geoms in paws.items()})
+    # between the ears, with the snout at the lower edge
+    add_camera(spec.body("skull"), "egocentric", (0.004, 0, 0.012), (1, 0, -0.3))
     add_floor(spec, height=FLOOR_HEIGHT_M, tile=0.1)
     add_sun(spec.body("walker"), tile=0.1)
     spec.option.timestep = 0.002
@@ -56,79 +144,78 @@ def build_spec() -> mujoco.MjSpec:
     # torques diverge within a second, and backends differ by millimetres. Of the same rats
     # 2 diverge in 10 s with Newton; it takes 1.2 to 1.4 times as long.
     spec.option.solver = mujoco.mjtSolver.mjSOL_NEWTON
-    spec.option.cone = mujoco.mjtCone.mjCONE_PYRAMIDAL
+    # pyramids favor the world's axes: turned by 45 degrees the same rat is up to 0.16 body
+    # lengths elsewhere after 0.3 s. Cones take 1.08 times as long
+    spec.option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
+    spec.option.jacobian = mujoco.mjtJacobian.mjJAC_SPARSE
     spec.option.iterations = 8
-    spec.option.ls_iterations = 8
+    spec.option.ls_iterations = 20  # cones need more than pyramids; with 8, flies slip
     return spec
 
 
-def _xml_with_root() -> str:
-    """dm_control's XML with the torso on a wrapper body that carries a free joint.
-
-    dm_control attaches the rat to such a wrapper, at the height of the soles;
-    the `qpos` of published clips describe the wrapper, not the torso.
-    """
-    tree = ElementTree.parse(dm_control_walker("rodent.xml"))
-    for parent in list(tree.iter()):
-        for skin in parent.findall("skin"):
-            parent.remove(skin)
-    world = tree.find("worldbody")
-    torso = None if world is None else world.find("body[@name='torso']")
-    if world is None or torso is None:
-        raise ValueError("dm_control's rodent.xml has no body 'torso': unsupported dm_control")
-    world.remove(torso)
-    walker = ElementTree.SubElement(world, "body", name="walker")
-    ElementTree.SubElement(walker, "freejoint", name="root")
-    walker.append(torso)
-    return ElementTree.tostring(tree.getroot(), encoding="unicode")
-
-
-def _soften_joint_limits(spec: mujoco.MjSpec) -> None:
-    for joint in spec.joints:
-        joint.solimp_limit[:3] = (0.9, 0.99, 0.003)
-
-
-def _tissue_density(spec: mujoco.MjSpec) -> None:
-    """Give the geoms that dm_control leaves at half the density of water that of water.
-
-    As in the original, whose rat weighs 264 g at this scale.
-    """
-    for geom in spec.geoms:
-        if geom.density == 500.0 and not geom.name.startswith(_PAWS):
-            geom.density = 1000.0
+def _add_link(spec: mujoco.MjSpec, link: Link) -> None:
+    body = spec.body(link.parent).add_body(
+        name=link.name,
+        pos=link.pos,
+        quat=link.quat,
+        explicitinertial=True,
+        mass=link.mass,
+        ipos=link.com,
+        inertia=link.inertia,
+        iquat=link.inertia_quat,
+    )
+    for joint in link.joints:
+        body.add_joint(
+            name=joint.name,
+            type=mujoco.mjtJoint.mjJNT_HINGE,
+            pos=joint.anchor,
+            axis=joint.axis,
+            limited=True,
+            range=joint.limits,
+            stiffness=[joint.stiffness, 0, 0],
+            damping=[joint.damping, 0, 0],
+            armature=joint.armature,
+            springref=joint.springref,
+            solref_limit=(0.01, 1.0),
+            # softer than dm_control's, as in the original
+            solimp_limit=(0.9, 0.99, 0.003, 0.5, 2.0),
+        )
 
 
-def _keep_paw_contacts(spec: mujoco.MjSpec) -> None:
-    for geom in spec.geoms:
-        paw = geom.name.startswith(_PAWS)
-        geom.contype = 1 if paw else 0
-        geom.conaffinity = 0
-        geom.rgba = _PAW if paw else _FUR
-        if geom.name.startswith(("vertebra_C", "upper_arm", "lower_arm", "jaw")):
-            geom.rgba = _BONE
+def _add_paw(spec: mujoco.MjSpec, paw: Paw) -> None:
+    capsule = paw.shape == "capsule"
+    spec.body(paw.body).add_geom(
+        name=paw.name,
+        type=mujoco.mjtGeom.mjGEOM_CAPSULE if capsule else mujoco.mjtGeom.mjGEOM_ELLIPSOID,
+        size=paw.size,
+        pos=paw.pos,
+        quat=paw.quat,
+        mass=0,
+        material="skin",
+        contype=1,
+        conaffinity=0,
+        condim=3,
+        friction=(1.5, 0.005, 0.0001),
+        priority=1,
+        solref=(0.005, 1.0),
+    )
 
 
-def _torque_motors(spec: mujoco.MjSpec) -> None:
-    for actuator in spec.actuators:
-        actuator.gainprm[0] = actuator.forcerange[1]
-        actuator.biastype = mujoco.mjtBias.mjBIAS_NONE
-        actuator.biasprm[:] = 0
-
-
-def _scale(spec: mujoco.MjSpec, scale: float) -> None:
-    """Scale body and geom positions and geom sizes by `scale`, gears by its square.
-
-    As in the original, joint anchors, sites, stiffness, damping and armature stay.
-    """
-    for body in spec.bodies:
-        body.pos = np.asarray(body.pos) * scale
-    for geom in spec.geoms:
-        geom.pos = np.asarray(geom.pos) * scale
-        geom.size = np.asarray(geom.size) * scale
-        if np.isfinite(geom.fromto[0]):
-            geom.fromto = np.asarray(geom.fromto) * scale
-    for actuator in spec.actuators:
-        actuator.gear = np.asarray(actuator.gear) * scale**2
+def _add_motor(spec: mujoco.MjSpec, name: str, force: float) -> None:
+    """A torque motor behind a first-order filter, on the tendon or joint of its name."""
+    kind = mujoco.mjtTrn.mjTRN_TENDON if name in TENDONS else mujoco.mjtTrn.mjTRN_JOINT
+    add_motor(
+        spec,
+        name,
+        largest=1.0,
+        gain=force,
+        trntype=kind,
+        gear=[_GEAR, 0, 0, 0, 0, 0],
+        dyntype=mujoco.mjtDyn.mjDYN_FILTER,
+        dynprm=[0.04] + [0.0] * 9,
+        forcelimited=False,
+        forcerange=(-force, force),
+    )
 
 
 _LIMBS = tuple(
@@ -164,6 +251,15 @@ _SPINE_JOINTS = (
     "vertebra_atlant_extend",
     "atlas",
     "mandible",
+)
+
+
+_LIMB_KEYPOINTS = ("Shoulder", "Elbow", "Wrist", "Hand"), ("Hip", "Knee", "Ankle", "Foot")
+
+# the 23 keypoints of rats in DANNCE's files (rat23.mat)
+_KEYPOINT_ORDER = (
+    *("Snout", "EarL", "EarR", "SpineF", "SpineM", "SpineL", "TailBase"),
+    *(f"{part}{side}" for limb in _LIMB_KEYPOINTS for side in "LR" for part in limb),
 )
 
 
@@ -214,6 +310,7 @@ BODY = Body(
             }
         ),
     },
+    keypoint_order=_KEYPOINT_ORDER,
     # widths of the original's rodent task; its root angle was halved, so 20 deg became 40 deg,
     # and its joint velocities were 10 times too large, which made 1 rad/s meaningless
     tracking={
@@ -224,7 +321,7 @@ BODY = Body(
         "bodies": TrackingTerm(weight=1.0, sigma=0.25),
         "end_effectors": TrackingTerm(weight=1.0, sigma=0.032),
     },
-    costs={"control": 0.02, "control_difference": 0.02, "energy": 0.01},
+    costs={"control": 0.1, "control_difference": 0.2, "energy": 0.05},
     limits=TerminationLimits(
         root_distance=0.1,
         root_angle_deg=120.0,
@@ -236,4 +333,10 @@ BODY = Body(
     reference_stride=2,
     pd=PDGains(frequency_hz=50.0, damping_ratio=1.0),
     camera=Camera(distance=0.42, azimuth_deg=120.0, elevation_deg=-16.0),
+    feet=("foot_L", "foot_R", "hand_L", "hand_R"),
+    forward_axis=(1.0, 0.0, 0.0),
+    rest_pose=REST_POSE,
+    usual_pose=USUAL_POSE,
+    gait_groups={"left_diagonal": ("foot_L", "hand_R"), "right_diagonal": ("foot_R", "hand_L")},
+    recordings={"rodent": Recording(fps=50.0, unit="m")},
 )

@@ -26,9 +26,12 @@ from mimic_envs.bodies.body import (
     Camera,
     Keypoint,
     PDGains,
+    Recording,
     TerminationLimits,
     TrackingTerm,
 )
+from mimic_envs.bodies.equipment import add_camera, add_sensors
+from mimic_envs.bodies.looks import add_shape, add_sphere
 
 FLOOR_HEIGHT_MM = -0.0224
 """Height of the floor, such that a crawling worm is as high as in the published recordings."""
@@ -134,12 +137,16 @@ def build_spec() -> mujoco.MjSpec:
     spec.add_material(name="cuticle", rgba=(0.95, 0.76, 0.50, 1.0), specular=0.6, shininess=0.7)
     head = _add_segments(spec)
     _add_muscles(spec)
+    add_sensors(spec, "torso1_body", {})  # it has no feet
+    add_camera(head, "egocentric", (-0.06, 0, 0.09), (1, 0, -0.5))
     add_sun(head, tile=_TILE_MM)
     # Open-loop replay of the recording moves the worm by 1.57 mm at 10 ms, 1.60 at 5 ms, 1.61 at
     # 1 ms. 5 ms is half of the time in which muscles activate.
     spec.option.timestep = 0.005
     spec.option.integrator = mujoco.mjtIntegrator.mjINT_EULER
     spec.option.solver = mujoco.mjtSolver.mjSOL_NEWTON
+    # MuJoCo turns the friction pyramids of capsules with them, so that the worm's heading changes
+    # nothing (2e-15 body lengths), and pyramids are 3.3 times as fast as cones here
     spec.option.cone = mujoco.mjtCone.mjCONE_PYRAMIDAL
     spec.option.impratio = 0.1  # the original's; 1 moves the worm as far
     # from 2 iterations on the replay stays the same; of worms that twitch at random, one step
@@ -183,7 +190,7 @@ def _add_root_joints(head: mujoco.MjsBody) -> None:
 
 
 def _add_capsule(spec: mujoco.MjSpec, body: mujoco.MjsBody, number: int, height: float) -> None:
-    """What a segment touches the floor with, at the two ends of its axis, and weighs.
+    """Give a segment its mass and two contacts with the floor, at the ends of its axis.
 
     The axis is half as long as the segment, so that the worm's 50 contacts are evenly spaced.
     """
@@ -212,7 +219,7 @@ def _add_capsule(spec: mujoco.MjSpec, body: mujoco.MjsBody, number: int, height:
 
 
 def _add_cuticle(spec: mujoco.MjSpec, body: mujoco.MjsBody, number: int, height: float) -> None:
-    """What a segment looks like: a tube from hinge to hinge, and a ball where it bends."""
+    """Draw a segment: a tube from hinge to hinge, and a ball where it bends."""
     places, radii = _outline(number)
     turn = np.linspace(0, 2 * np.pi, _SIDES, endpoint=False)
     ring = np.stack([np.zeros(_SIDES), np.cos(turn), np.sin(turn)], axis=1)
@@ -236,15 +243,10 @@ def _add_cuticle(spec: mujoco.MjSpec, body: mujoco.MjsBody, number: int, height:
         userface=np.concatenate(faces).ravel(),
         inertia=mujoco.mjtMeshInertia.mjMESH_INERTIA_SHELL,  # it is open at both ends
     )
-    look = {"mass": 0, "contype": 0, "conaffinity": 0, "material": "cuticle"}
-    body.add_geom(type=mujoco.mjtGeom.mjGEOM_MESH, meshname=f"cuticle{number}", **look)
+    mesh = mujoco.mjtGeom.mjGEOM_MESH
+    add_shape(body, mesh, meshname=f"cuticle{number}", material="cuticle")
     if number > 1:
-        body.add_geom(
-            type=mujoco.mjtGeom.mjGEOM_SPHERE,
-            pos=(places[0], 0, radii[0] - height),
-            size=(radii[0], 0, 0),
-            **look,
-        )
+        add_sphere(body, "cuticle", (places[0], 0, radii[0] - height), radii[0])
 
 
 def _outline(number: int) -> tuple[np.ndarray, np.ndarray]:
@@ -332,7 +334,7 @@ BODY = Body(
     },
     # The original has none. Pairs of muscles can pull against each other for nothing: white noise
     # costs 0.06 of the 9 to be had. Not the control itself: 0 is a muscle half active, -1 at rest
-    costs={"control_difference": 0.001},
+    costs={"control_difference": 0.05},
     # distance and angle in proportion to the widths as in the original's rodent (0.1 to 0.035 m,
     # 120 degrees); half a wave late, the recorded worm is 1.4 rad from itself
     limits=TerminationLimits(
@@ -348,4 +350,15 @@ BODY = Body(
     pd=PDGains(frequency_hz=10.0, damping_ratio=1.0),
     camera=Camera(distance=1.3, azimuth_deg=120.0, elevation_deg=-48.0, target="torso13_body"),
     aliases={"x": "root_x", "y": "root_y", "z": "root_z", "yaw": "root_yaw"},
+    forward_axis=(1.0, 0.0, 0.0),
+    muscle_groups={
+        group: tuple(f"{row}{i}" for i in range(1, 25) if f"{row}{i}" not in _NO_MUSCLE)
+        for group, row in {
+            "dorsal_left": "dbwml",
+            "dorsal_right": "dbwmr",
+            "ventral_left": "vbwml",
+            "ventral_right": "vbwmr",
+        }.items()
+    },
+    recordings={"worm": Recording(fps=20.0, unit="mm")},
 )

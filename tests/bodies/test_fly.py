@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pathlib
+import runpy
+
 import h5py
 import mujoco
 import numpy as np
@@ -9,6 +12,9 @@ import pytest
 
 from mimic_envs import bodies, clips
 from mimic_envs.bodies import fly as module
+from mimic_envs.bodies import fly_table
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -48,23 +54,77 @@ def test_joints_and_motors_are_those_of_the_legs_in_the_order_of_the_recordings(
 
 def test_only_claws_touch_only_the_floor(fly: bodies.Body) -> None:
     model = fly.model
-    touching = [model.geom(i).name for i in range(model.ngeom) if model.geom_contype[i]]
+    touching = [model.geom(i).name for i in fly.soles]
     assert touching == [f"tarsal_claw_{leg}_collision" for leg in module.LEGS]
     accepting = [model.geom(i).name for i in range(model.ngeom) if model.geom_conaffinity[i]]
     assert accepting == ["floor"]
     for name in touching:
         assert model.geom(name).type[0] == mujoco.mjtGeom.mjGEOM_SPHERE
         assert model.geom(name).size[0] == pytest.approx(0.00195, abs=1e-4)
-    meshes = model.geom_type == mujoco.mjtGeom.mjGEOM_MESH
-    assert meshes.any()
-    assert not (meshes & (model.geom_contype | model.geom_conaffinity).astype(bool)).any()
+    assert model.nmesh == 0
 
 
-def test_inertias_are_those_of_all_meshes(fly: bodies.Body) -> None:
-    """Freezing copies them: nothing changes when geoms go."""
-    complete = module._standing_fly().compile()
-    for name in ("body_mass", "body_ipos", "body_iquat", "body_inertia"):
-        np.testing.assert_array_equal(getattr(fly.model, name), getattr(complete, name))
+def test_the_table_is_what_dm_control_says() -> None:
+    pytest.importorskip("dm_control")
+    script = runpy.run_path(str(ROOT / "docs" / "read_fly_table.py"))
+    for name, rows in script["read"]().items():
+        written = getattr(fly_table, name)
+        assert list(written) == list(rows), name
+        rough = name in script["SEEN_ONLY"]
+        for key, value in rows.items():
+            if isinstance(value, str):
+                assert written[key] == value
+                continue
+            ours, theirs = _numbers(written[key]), _numbers(value)
+            error, scale = np.abs(ours - theirs).max(), np.abs(theirs).max()
+            assert error <= (1e-3 if rough else 1e-8) * scale, (name, key)
+
+
+def _numbers(entry: float | tuple | np.ndarray) -> np.ndarray:
+    """All numbers of a table's entry, in which vectors may stand beside scalars."""
+    return np.hstack(entry) if isinstance(entry, tuple) else np.ravel(entry)
+
+
+def test_the_model_is_the_table(fly: bodies.Body) -> None:
+    model = fly.model
+    assert fly.body_names[-len(fly_table.PARENTS) :] == tuple(fly_table.PARENTS)
+    for name, parent in fly_table.PARENTS.items():
+        body = model.body(name)
+        assert model.body(body.parentid[0]).name == parent
+        np.testing.assert_allclose(body.pos, fly_table.POSITIONS[name], rtol=1e-8)
+        np.testing.assert_allclose(body.quat, fly_table.QUATERNIONS[name], atol=1e-8)
+        np.testing.assert_allclose(body.mass, fly_table.MASSES[name], rtol=1e-8)
+        np.testing.assert_allclose(body.ipos, fly_table.CENTERS_OF_MASS[name], rtol=1e-8)
+        np.testing.assert_allclose(body.iquat, fly_table.INERTIA_QUATERNIONS[name], atol=1e-8)
+        np.testing.assert_allclose(body.inertia, fly_table.INERTIAS[name], rtol=1e-8)
+    for name, carrier in fly_table.JOINT_BODIES.items():
+        joint = model.joint(name)
+        assert model.body(joint.bodyid[0]).name == carrier
+        np.testing.assert_allclose(joint.axis, fly_table.AXES[name])
+        np.testing.assert_allclose(joint.range, fly_table.RANGES[name])
+        assert model.jnt_stiffness[joint.id] == fly_table.STIFFNESSES[name]
+        assert joint.damping == fly_table.DAMPINGS[name]
+        assert joint.armature == 1e-6
+    assert model.body("world").mass == 0
+
+
+def test_parts_have_a_geom_named_like_their_body(fly: bodies.Body) -> None:
+    model = fly.model
+    for i in range(1, model.nbody):
+        geom = model.geom(model.body(i).name)
+        assert geom.bodyid[0] == i
+        assert mujoco.mjtGeom(geom.type[0]) in (
+            mujoco.mjtGeom.mjGEOM_ELLIPSOID,
+            mujoco.mjtGeom.mjGEOM_CAPSULE,
+        )
+
+
+@pytest.mark.parametrize("part", ["thorax", "head", "abdomen_4", "abdomen_7"])
+def test_looks_have_the_proportions_of_the_animal(fly: bodies.Body, part: str) -> None:
+    geom = fly.model.geom(part)
+    middle, half = fly_table.EXTENTS[part]
+    np.testing.assert_allclose(geom.pos, middle, atol=0.01)
+    np.testing.assert_allclose(geom.size, half, rtol=0.4)
 
 
 def test_timing(fly: bodies.Body) -> None:
@@ -76,12 +136,13 @@ def test_body_length_is_that_of_the_model(fly: bodies.Body) -> None:
     model, data = fly.model, mujoco.MjData(fly.model)
     mujoco.mj_kinematics(model, data)
     along = []
-    for name in ("head_red", "abdomen_7", "abdomen_8"):
-        geom, mesh = model.geom(name), model.mesh(name)
-        rows = slice(mesh.vertadr[0], mesh.vertadr[0] + mesh.vertnum[0])
-        rotation = data.geom_xmat[geom.id].reshape(3, 3)
-        along.append(data.geom_xpos[geom.id, 0] + model.mesh_vert[rows] @ rotation[0])
-    assert np.ptp(np.concatenate(along)) == pytest.approx(fly.body_length, rel=0.03)
+    for name in ("head", "abdomen_6", "abdomen_7"):
+        carrier = model.body(name).id
+        for i in np.flatnonzero(model.geom_bodyid == carrier):
+            if model.geom_type[i] == mujoco.mjtGeom.mjGEOM_ELLIPSOID:
+                half = np.linalg.norm(data.geom_xmat[i, :3] * model.geom_size[i])
+                along += [data.geom_xpos[i, 0] - half, data.geom_xpos[i, 0] + half]
+    assert np.ptp(along) == pytest.approx(fly.body_length, rel=0.03)
 
 
 def test_forward_kinematics_reproduces_the_recording(

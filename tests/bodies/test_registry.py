@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from mimic_envs import bodies
-from mimic_envs.tasks import indices, rewards
+from mimic_envs import clips as clips_
+from mimic_envs.mdp import indices
+from mimic_envs.tasks import imitation
 
 
 def test_unknown_body_names_the_nearest() -> None:
@@ -17,9 +20,20 @@ def test_every_name_exists_in_the_model(body: bodies.Body) -> None:
     at = indices.of(body)  # raises for a name that the model does not have
     assert len(at.tracked_bodies) == len(set(body.tracked_bodies))
     assert len(at.tracked_joints) == len(set(body.tracked_joints))
-    rewards.check(body)
+    imitation.rows(body)  # raises for a term that does not exist
     for name, keypoint in body.keypoints.items():
         assert keypoint.body in body.body_names, name
+
+
+def test_usual_pose_is_the_mean_of_the_training_clips(body: bodies.Body) -> None:
+    assert set(body.usual_pose) <= set(body.hinge_names)
+    mean = np.concatenate(clips_.load("builtin/train", body).motions()).mean(axis=0, dtype=float)
+    tolerance = 2e-4 if body.usual_pose else 0.007  # the worm needs no table
+    for name in body.hinge_names:
+        joint = body.model.joint(name)
+        default = np.clip(body.model.qpos0[joint.qposadr[0]], *joint.range)
+        expected = body.usual_pose.get(name, default)
+        assert mean[joint.qposadr[0]] == pytest.approx(expected, abs=tolerance), name
 
 
 def test_control_is_a_multiple_of_physics(body: bodies.Body) -> None:

@@ -10,6 +10,7 @@ import pytest
 import mimic_envs
 from mimic_envs import bodies, clips, controllers
 from mimic_envs.bodies import stick_insect as module
+from mimic_envs.bodies import stick_insect_table
 from mimic_envs.scoring import score
 
 
@@ -69,7 +70,7 @@ def test_positive_angles_mean_the_same_on_both_sides(stick: bodies.Body) -> None
 
 def test_only_claw_tips_touch_only_the_floor(stick: bodies.Body) -> None:
     model = stick.model
-    touching = [model.geom(i) for i in range(model.ngeom) if model.geom_contype[i]]
+    touching = [model.geom(i) for i in stick.soles]
     assert {g.name for g in touching} == {f"claw_tip_{leg}" for leg in module.LEGS}
     assert all(g.type[0] == mujoco.mjtGeom.mjGEOM_SPHERE for g in touching)
     accepting = [model.geom(i).name for i in range(model.ngeom) if model.geom_conaffinity[i]]
@@ -79,7 +80,7 @@ def test_only_claw_tips_touch_only_the_floor(stick: bodies.Body) -> None:
 def test_body_length_is_that_of_the_stretched_table(stick: bodies.Body) -> None:
     model, data = stick.model, mujoco.MjData(stick.model)
     mujoco.mj_kinematics(model, data)
-    radius, centre = module._HEAD
+    radius, centre = stick_insect_table.HEAD
     front = 0.15 * (centre[1] + radius)
     tail = data.body("abdomen_10").xpos[1] + 0.15 * (-0.907943 - 0.910222)
     assert front - tail == pytest.approx(stick.body_length, rel=0.02)

@@ -202,7 +202,7 @@ def test_passive_fall_loses_energy(worm: bodies.Body, crawl: np.ndarray) -> None
 
 
 def test_the_camera_follows_the_middle_of_the_worm(worm: bodies.Body, crawl: np.ndarray) -> None:
-    data, view = mujoco.MjData(worm.model), render.camera(worm)
+    data, view = mujoco.MjData(worm.model), render.view(worm)
     render.follow(worm, data, view, crawl[60])
     middle = data.xpos[1:, :2].mean(axis=0)
     assert np.linalg.norm(view.lookat[:2] - middle) < 0.1 * worm.body_length
