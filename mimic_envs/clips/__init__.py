@@ -5,6 +5,7 @@ from mimic_envs.clips.clipset import ClipSet
 from mimic_envs.clips.edit import concat, trim
 from mimic_envs.clips.exporters import export_clips
 from mimic_envs.clips.importers import ImportReport, import_clips, import_stac
+from mimic_envs.clips.join import close, join, speeds
 from mimic_envs.clips.mirror import mirror
 from mimic_envs.clips.published import fetch
 from mimic_envs.clips.resample import resample
@@ -15,14 +16,17 @@ __all__ = [
     "ImportReport",
     "Split",
     "builtin_sets",
+    "close",
     "concat",
     "export_clips",
     "fetch",
     "import_clips",
     "import_stac",
+    "join",
     "load",
     "mirror",
     "resample",
+    "speeds",
     "split",
     "trim",
 ]

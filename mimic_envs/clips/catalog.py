@@ -8,8 +8,9 @@ import pathlib
 
 from mimic_envs import bodies
 from mimic_envs.clips import importers, published
-from mimic_envs.clips.clipset import FORMAT, ClipSet, open_hdf5
+from mimic_envs.clips.clipset import FORMAT, ClipSet
 from mimic_envs.messages import unknown
+from mimic_envs.reading import open_hdf5
 
 BUILTIN = pathlib.Path(__file__).parent / "builtin"
 """Folder of the clip sets that ship with the package, `<body>/<set>.h5`."""
@@ -31,7 +32,7 @@ def load(clips: str | os.PathLike[str] | ClipSet, body: bodies.Body | str) -> Cl
         clips: `"builtin/train"` and the like, `"published/rodent"` and the like if it was
             fetched, a path to a clip file, or a `ClipSet`. A file in another layout is
             imported if it says its rate and unit, or is one of the body's published ones.
-        body: The body, or its name.
+        body: The body, its name, or `module:name` of a body.
 
     Raises:
         ValueError: Unknown name (with the nearest), or a file that cannot be used.

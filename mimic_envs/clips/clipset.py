@@ -9,26 +9,30 @@ import json
 import os
 import pathlib
 from collections.abc import Callable, Iterable, Sequence
+from typing import Annotated, Any
 
 import h5py
 import numpy as np
 
 from mimic_envs import bodies
-from mimic_envs.cache import cache_directory
-from mimic_envs.clips import derived, kinematics
+from mimic_envs.cache import writable_folder
+from mimic_envs.clips import array_files, derived
+from mimic_envs.clips.checks import check_names, check_rate, checked_motion
+from mimic_envs.clips.parts import Parts, blended, from_json, to_json
 from mimic_envs.files import atomically
-from mimic_envs.messages import unknown
+from mimic_envs.immutable import Immutable, ImmutableDict
+from mimic_envs.messages import brief, unknown
+from mimic_envs.reading import check_memory, open_hdf5, read_dataset, reading
+from mimic_envs.registry import OUTSIDE
+from mimic_envs.validation import POSITIVE, accepted, checked
 
 FORMAT = "mimic_envs.clips"
 FORMAT_VERSION = 1
-JOINT_LIMIT_TOLERANCE_RAD = 0.01
-"""A joint may cross its limit by this much; more is an error (limits are soft constraints)."""
-QUATERNION_TOLERANCE = 1e-3
-"""Largest deviation of a stored quaternion's norm from 1; importers renormalise before."""
+_DATASETS = ("joint_names", "clip_names", "clip_labels", "lengths", "qpos")
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
-class ClipSet:
+class ClipSet(Immutable):
     """Motions of one body. Arrays have the clip as leading axis and are padded to one length.
 
     Make one with `ClipSet.from_motions` or `ClipSet.load`; both check everything.
@@ -46,6 +50,7 @@ class ClipSet:
         qpos: Generalised positions, (C, T, nq) float32, length units and radians.
         folder: Where velocities and body poses are kept as memory-mapped files; in memory if
             None. See `on_disk`.
+        parts: What joined clips were made of, by their names, see `mimic_envs.clips.join`.
     """
 
     body: bodies.Body
@@ -57,6 +62,16 @@ class ClipSet:
     licence: str
     qpos: np.ndarray
     folder: pathlib.Path | None = None
+    parts: Parts = dataclasses.field(default_factory=ImmutableDict)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickle no more than the fields: the rest is computed again."""
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+
+    def __setstate__(self, fields: dict[str, Any]) -> None:
+        for name in ("lengths", "qpos"):
+            fields[name].flags.writeable = False  # a pickle does not keep that
+        self.__dict__.update(fields)
 
     @property
     def qvel(self) -> np.ndarray:
@@ -94,7 +109,7 @@ class ClipSet:
             name = derived.fingerprint(self.body.model, self.qpos, self.lengths, self.fps)
             name = hashlib.sha256(f"{name} {width} {key}".encode()).hexdigest()
             place = self.folder / name
-        made = derived.stored(place, {"values": shape}, lambda arrays: fill(arrays["values"]))
+        made = array_files.stored(place, {"values": shape}, lambda arrays: fill(arrays["values"]))
         return made["values"]
 
     @property
@@ -112,15 +127,16 @@ class ClipSet:
         Args:
             folder: Where; a folder in the cache directory if not given.
         """
-        chosen = pathlib.Path(folder) if folder is not None else cache_directory() / "clips"
+        chosen = pathlib.Path(folder) if folder is not None else writable_folder("clips")
         return dataclasses.replace(self, folder=chosen)
 
     @classmethod
+    @checked
     def from_motions(
         cls,
         body: bodies.Body | str,
         motions: Sequence[np.ndarray],
-        fps: float,
+        fps: Annotated[float, POSITIVE],
         names: Sequence[str] | None = None,
         labels: Sequence[str] | None = None,
         source: str = "",
@@ -130,7 +146,7 @@ class ClipSet:
         """Check motions and pad them to one length.
 
         Args:
-            body: A body or the name of one.
+            body: A body, the name of one, or `module:name`.
             motions: One array of `qpos` per clip, (T_i, nq), in the body's joint order.
             fps: Frames per second, common to all clips.
             names: Unique clip names; `clip_000`, ... if not given.
@@ -140,32 +156,22 @@ class ClipSet:
             where: What to call the input in error messages, for example a file name.
 
         Raises:
-            ValueError: Wrong shape, non-finite value, quaternion off unit norm or joint
-                limit crossed; the message names file, clip, frame and joint.
+            ValueError: An argument of a wrong type, wrong shape, non-finite value, quaternion off
+                unit norm or joint limit crossed; the message names file, clip, frame and joint.
         """
         body = bodies.get(body) if isinstance(body, str) else body
-        if not (np.isfinite(fps) and fps > 0):
-            raise ValueError(f"{where}: fps must be a positive number, got {fps!r}")
+        check_rate(fps, where)
         if len(motions) == 0:
             raise ValueError(f"{where}: there are no clips")
-        names = tuple(names) if names is not None else _default_names(len(motions))
+        names = (
+            tuple(names)
+            if names is not None
+            else tuple(f"clip_{i:03d}" for i in range(len(motions)))
+        )
         labels = tuple(labels) if labels is not None else ("",) * len(motions)
-        for kind, given in (("names", names), ("labels", labels)):
-            if len(given) != len(motions):
-                raise ValueError(f"{where}: {len(motions)} clips but {len(given)} {kind}")
-        twice = sorted({n for n in names if names.count(n) > 1})
-        if twice:
-            raise ValueError(f"{where}: clip name {twice[0]!r} occurs more than once")
-        for name in (*names, *labels):
-            if not (name.isprintable() and name == name.strip()):
-                raise ValueError(
-                    f"{where}: {name!r} cannot be a name or label: only printable characters, "
-                    "no space at the ends"
-                )
-        if "" in names:
-            raise ValueError(f"{where}: clip {names.index('')} has an empty name")
+        check_names(len(motions), names, labels, where)
         checked = [
-            _checked(body, np.asarray(motion), f"{where}, clip {name!r}")
+            checked_motion(body, np.asarray(motion), f"{where}, clip {name!r}")
             for motion, name in zip(motions, names, strict=True)
         ]
         return cls(
@@ -198,11 +204,20 @@ class ClipSet:
         return float((self.lengths - 1).sum() / self.fps)
 
     def replace_motion(self, motions: Sequence[np.ndarray], fps: float) -> ClipSet:
-        """The same clips (names, labels, source, licence) with other motions or another rate."""
+        """The same clips (names, labels, source, licence) with other motions or another rate.
+
+        Parts of joined clips stay at their times.
+        """
         changed = ClipSet.from_motions(
             self.body, motions, fps, self.names, self.labels, self.source, self.licence
         )
-        return dataclasses.replace(changed, folder=self.folder)
+        return dataclasses.replace(changed, folder=self.folder, parts=self.parts)
+
+    def blended(self, clip: int | str) -> np.ndarray:
+        """Which frames of a clip lie in transitions between clips that were joined, (T,) bool."""
+        i = self.index(clip)
+        length, own = int(self.lengths[i]), self.parts.get(self.names[i])
+        return np.zeros(length, bool) if own is None else blended(own, length, self.fps)
 
     def index(self, clip: int | str) -> int:
         """Position of a clip given by name or by position.
@@ -210,18 +225,18 @@ class ClipSet:
         Raises:
             ValueError: No such clip; the message names the nearest or the valid range.
         """
+        clip = accepted("clip", clip, int | str)
         if isinstance(clip, str):
             if clip not in self.names:
                 raise ValueError(unknown("clip", clip, self.names))
             return self.names.index(clip)
-        position = int(clip)
-        if position != clip or not 0 <= position < len(self):
-            nearest = min(max(position, 0), len(self) - 1)
+        if not 0 <= clip < len(self):
+            nearest = min(max(clip, 0), len(self) - 1)
             raise ValueError(
                 f"clip {clip!r} does not exist: there are {len(self)} clips, "
                 f"0 to {len(self) - 1}; the nearest is {nearest} ({self.names[nearest]!r})"
             )
-        return position
+        return clip
 
     def select(self, clips: Iterable[int | str]) -> ClipSet:
         """A set of only these clips, in this order."""
@@ -229,17 +244,19 @@ class ClipSet:
         if not chosen:
             raise ValueError("select needs at least one clip")
         longest = int(self.lengths[chosen].max())
+        names = tuple(self.names[i] for i in chosen)
         return dataclasses.replace(
             self,
             lengths=self.lengths[chosen],
-            names=tuple(self.names[i] for i in chosen),
+            names=names,
+            parts=ImmutableDict({n: own for n, own in self.parts.items() if n in names}),
             labels=tuple(self.labels[i] for i in chosen),
             qpos=_padded([self.qpos[i, :longest] for i in chosen]),
         )
 
     @functools.cached_property
     def content_hash(self) -> str:
-        """SHA-256 of what the set says: body, joints, rate, names, labels and `qpos`."""
+        """SHA-256 of the content: body, joints, rate, names, labels, parts and `qpos`."""
         digest = hashlib.sha256()
         head = {
             "format": FORMAT,
@@ -252,6 +269,8 @@ class ClipSet:
             "labels": self.labels,
             "lengths": self.lengths.tolist(),
         }
+        if self.parts:  # other sets keep the hash that they had before there were parts
+            head["parts"] = to_json(self.parts)
         digest.update(json.dumps(head, sort_keys=True).encode())
         for motion in self.motions():
             digest.update(np.ascontiguousarray(motion, dtype="<f4").tobytes())
@@ -277,6 +296,8 @@ class ClipSet:
         file["clip_names"] = np.array(self.names, dtype=object)
         file["clip_labels"] = np.array(self.labels, dtype=object)
         file["lengths"] = self.lengths
+        if self.parts:
+            file["parts"] = to_json(self.parts)
         frames = np.concatenate(self.motions()).astype("<f4")
         file.create_dataset(
             "qpos", data=frames, compression="gzip", compression_opts=9, shuffle=True
@@ -288,7 +309,8 @@ class ClipSet:
 
         Args:
             path: The HDF5 file.
-            body: The body it must be of; any registered body if not given.
+            body: The body it must be of, its name or `module:name`; any registered body if not
+                given.
 
         Raises:
             FileNotFoundError: No such file.
@@ -308,28 +330,32 @@ class ClipSet:
         version = int(file.attrs.get("format_version", 0))
         if version != FORMAT_VERSION:
             raise ValueError(f"{where}: format version {version}, this release reads 1")
-        try:
+        with reading(where, "a complete clip file"):
             attrs = {k: str(file.attrs[k]) for k in ("body", "length_unit", "source", "licence")}
             fps, sha256 = float(file.attrs["fps"]), str(file.attrs["sha256"])
-            joints = _strings(file["joint_names"])
-            names, labels = _strings(file["clip_names"]), _strings(file["clip_labels"])
-            lengths = np.asarray(file["lengths"][()])
-            qpos = np.asarray(file["qpos"][()])
-        except (KeyError, OSError, TypeError, ValueError, AttributeError) as error:
-            raise ValueError(f"{where}: damaged or incomplete clip file: {error}") from error
-        wanted = body.name if isinstance(body, bodies.Body) else body
-        if wanted is not None and attrs["body"] != wanted:
-            raise ValueError(f"{where}: clips of body {attrs['body']!r}, wanted {wanted!r}")
-        actual = body if isinstance(body, bodies.Body) else bodies.get(attrs["body"])
+            present = [*_DATASETS, *(["parts"] if "parts" in file else [])]
+            arrays = {k: read_dataset(file[k], f"{where}, dataset {k!r}") for k in present}
+            joints, names, labels = (_strings(arrays[k]) for k in _DATASETS[:3])
+            lengths, qpos = arrays["lengths"], arrays["qpos"]
+            parts = from_json(arrays["parts"].item() if "parts" in arrays else "{}", names, where)
+        if body is None and attrs["body"] not in bodies.names():  # no file imports a module
+            problem = unknown("body", attrs["body"], bodies.names())
+            raise ValueError(f"{where}: {problem}; give it as {OUTSIDE} (body=, --body)")
+        wanted = attrs["body"] if body is None else body
+        actual = bodies.get(wanted) if isinstance(wanted, str) else wanted
+        if attrs["body"] != actual.name:
+            raise ValueError(f"{where}: clips of body {attrs['body']!r}, wanted {actual.name!r}")
         if attrs["length_unit"] != actual.length_unit or joints != actual.joint_names:
             raise ValueError(
                 f"{where}: made for another {actual.name!r}: "
                 f"{_difference(joints, actual.joint_names, attrs['length_unit'], actual)}"
             )
-        whole = lengths.ndim == 1 and lengths.dtype.kind in "iu" and (lengths > 0).all()
-        if not whole or qpos.ndim != 2 or lengths.sum() != len(qpos):
+        count = len(qpos) if qpos.ndim == 2 else 0
+        whole = lengths.ndim == 1 and lengths.dtype.kind in "iu"
+        if not (whole and ((lengths > 0) & (lengths <= count)).all() and lengths.sum() == count):
+            said = brief(np.array2string(lengths, threshold=10, separator=", "), 200)
             raise ValueError(
-                f"{where}: lengths {lengths.tolist()} do not add up to {len(qpos)} frames"
+                f"{where}: lengths {said} of {lengths.size} clips do not add up to {count} frames"
             )
         clips = cls.from_motions(
             actual,
@@ -341,27 +367,14 @@ class ClipSet:
             attrs["licence"],
             where,
         )
+        clips = dataclasses.replace(clips, parts=parts)
         if clips.content_hash != sha256:
             raise ValueError(f"{where}: content does not match its SHA-256: changed or damaged")
         return clips
 
 
-def open_hdf5(path: str | os.PathLike[str]) -> h5py.File:
-    """Open an HDF5 file for reading, or say in one line why that is impossible."""
-    if not pathlib.Path(path).is_file():
-        raise FileNotFoundError(f"no such clip file: {path}")
-    try:
-        return h5py.File(path, "r")
-    except OSError as error:
-        raise ValueError(f"{path}: not an HDF5 file, or truncated: {error}") from error
-
-
-def _strings(dataset: h5py.Dataset) -> tuple[str, ...]:
-    return tuple(x.decode() if isinstance(x, bytes) else str(x) for x in dataset[()])
-
-
-def _default_names(count: int) -> tuple[str, ...]:
-    return tuple(f"clip_{i:03d}" for i in range(count))
+def _strings(array: np.ndarray) -> tuple[str, ...]:
+    return tuple(x.decode() if isinstance(x, bytes) else str(x) for x in array.ravel())
 
 
 def _difference(
@@ -375,62 +388,12 @@ def _difference(
     return f"{len(joints)} joints instead of {len(expected)}"
 
 
-def _checked(body: bodies.Body, qpos: np.ndarray, where: str) -> np.ndarray:
-    """`qpos` of one clip as float32 with exactly unit quaternions, or a ValueError."""
-    model = body.model
-    if qpos.ndim != 2 or qpos.shape[1] != model.nq or len(qpos) == 0:
-        raise ValueError(
-            f"{where}: qpos has shape {qpos.shape}, expected (frames, {model.nq}) with frames >= 1"
-        )
-    if not np.issubdtype(qpos.dtype, np.floating):
-        raise ValueError(f"{where}: qpos has dtype {qpos.dtype}, expected a float type")
-    if not np.isfinite(qpos).all():
-        frame, column = np.argwhere(~np.isfinite(qpos))[0]
-        raise ValueError(
-            f"{where}: qpos is {qpos[frame, column]} at frame {frame}, "
-            f"joint {_joint_of_column(body, column)!r}"
-        )
-    qpos = qpos.astype(np.float64)
-    for quaternion in kinematics.quaternion_slices(model):
-        norm = np.linalg.norm(qpos[:, quaternion], axis=1)
-        bad = np.abs(norm - 1) > QUATERNION_TOLERANCE
-        if bad.any():
-            frame = int(np.argmax(bad))
-            raise ValueError(
-                f"{where}: quaternion of joint {_joint_of_column(body, quaternion.start)!r} "
-                f"has norm {norm[frame]:.4f} at frame {frame}, expected 1"
-            )
-        # a quaternion rounded to float32 is left alone, so that loading changes no bit
-        off = np.abs(norm - 1) > 5e-7
-        qpos[off, quaternion] /= norm[off, None]
-    _check_limits(body, qpos, where)
-    return qpos.astype(np.float32)
-
-
-def _check_limits(body: bodies.Body, qpos: np.ndarray, where: str) -> None:
-    model = body.model
-    limited = np.flatnonzero(model.jnt_limited)
-    values = qpos[:, model.jnt_qposadr[limited]]
-    low, high = model.jnt_range[limited].T
-    excess = np.maximum(low - values, values - high)
-    if (excess > JOINT_LIMIT_TOLERANCE_RAD).any():
-        frame, k = np.unravel_index(int(np.argmax(excess)), excess.shape)
-        name = body.joint_names[limited[k]]
-        raise ValueError(
-            f"{where}: joint {name!r} is {values[frame, k]:.4f} at frame {frame}, outside its "
-            f"range [{low[k]:.4f}, {high[k]:.4f}] by {excess[frame, k]:.4f}"
-        )
-
-
-def _joint_of_column(body: bodies.Body, column: int) -> str:
-    joint = int(np.searchsorted(body.model.jnt_qposadr, column, side="right")) - 1
-    return body.joint_names[joint]
-
-
 def _padded(motions: Sequence[np.ndarray]) -> np.ndarray:
     """Motions side by side, each repeating its last frame to the length of the longest."""
     longest = max(len(q) for q in motions)
-    qpos = derived.aligned((len(motions), longest, motions[0].shape[1]))
+    size = 4 * len(motions) * longest * motions[0].shape[1]
+    check_memory(f"{len(motions)} clips, all as long as the longest with {longest} frames", size)
+    qpos = array_files.aligned((len(motions), longest, motions[0].shape[1]))
     for padded, motion in zip(qpos, motions, strict=True):
         padded[: len(motion)], padded[len(motion) :] = motion, motion[-1]
     qpos.flags.writeable = False  # JAX may look at the same memory

@@ -19,12 +19,13 @@ def heights(body: bodies.Body, qpos: np.ndarray) -> dict[str, np.ndarray]:
         qpos: Generalised positions, (T, nq).
 
     Returns:
-        For each limb that ends in an end effector and can touch the floor, by the end effector's
-        name, (T,) in length units. Empty without a floor.
+        For each foot, by its name, (T,) in length units; for an animal without feet, for each
+        end effector that can touch the floor. Empty without a floor.
     """
     model = body.model
     floors = np.flatnonzero(model.geom_type == mujoco.mjtGeom.mjGEOM_PLANE)
-    feet = {name: found for name in body.end_effectors if (found := _geoms(body, name))}
+    limbs = body.feet or body.end_effectors
+    feet = {name: found for name in limbs if (found := _geoms(body, name))}
     if len(floors) == 0 or not feet:
         return {}
     data = mujoco.MjData(model)

@@ -1,15 +1,20 @@
-"""Clip sets out of clip sets: joined and trimmed."""
+"""Clip sets out of clip sets: put together and trimmed."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Annotated
 
 import numpy as np
 
 from mimic_envs.clips.clipset import ClipSet
+from mimic_envs.clips.parts import shifted
+from mimic_envs.immutable import ImmutableDict
+from mimic_envs.validation import NOT_NEGATIVE, checked
 
 
+@checked
 def concat(sets: Sequence[ClipSet], source: str | None = None) -> ClipSet:
     """One set of all clips, in order.
 
@@ -34,7 +39,7 @@ def concat(sets: Sequence[ClipSet], source: str | None = None) -> ClipSet:
                 f"clips at {first.fps:g} Hz and at {other.fps:g} Hz cannot be in one set: "
                 "resample one of them first"
             )
-    joined = ClipSet.from_motions(
+    together = ClipSet.from_motions(
         first.body,
         [motion for clips in sets for motion in clips.motions()],
         first.fps,
@@ -44,14 +49,20 @@ def concat(sets: Sequence[ClipSet], source: str | None = None) -> ClipSet:
         _joined(clips.licence for clips in sets),
         where="concat",
     )
-    return dataclasses.replace(joined, folder=first.folder)
+    parts = {name: own for clips in sets for name, own in clips.parts.items()}
+    return dataclasses.replace(together, folder=first.folder, parts=ImmutableDict(parts))
 
 
 def _joined(texts: object) -> str:
     return "; ".join(dict.fromkeys(t for t in texts if t))  # type: ignore[attr-defined]
 
 
-def trim(clips: ClipSet, start_s: float = 0.0, stop_s: float | None = None) -> ClipSet:
+@checked
+def trim(
+    clips: ClipSet,
+    start_s: Annotated[float, NOT_NEGATIVE] = 0.0,
+    stop_s: float | None = None,
+) -> ClipSet:
     """The part of every clip between two times, counted from its first frame.
 
     A clip that ends before `stop_s` keeps its end; one that ends before `start_s` is left out.
@@ -64,10 +75,8 @@ def trim(clips: ClipSet, start_s: float = 0.0, stop_s: float | None = None) -> C
     Raises:
         ValueError: Not a span of time, or no clip reaches into it.
     """
-    if not (np.isfinite(start_s) and start_s >= 0):
-        raise ValueError(f"start must be 0 s or later, got {start_s!r}")
     if stop_s is not None and not stop_s > start_s:
-        raise ValueError(f"stop ({stop_s!r} s) must be later than start ({start_s!r} s)")
+        raise ValueError(f"stop_s={stop_s:g} must be later than start_s={start_s:g}")
     first = int(np.ceil(start_s * clips.fps - 1e-6))
     last = None if stop_s is None else int(np.floor(stop_s * clips.fps + 1e-6)) + 1
     kept = [i for i, length in enumerate(clips.lengths) if length > first]
@@ -75,4 +84,10 @@ def trim(clips: ClipSet, start_s: float = 0.0, stop_s: float | None = None) -> C
         longest = (int(clips.lengths.max()) - 1) / clips.fps
         raise ValueError(f"no clip lasts {start_s:g} s: the longest lasts {longest:g} s")
     chosen = clips.select(kept)
-    return chosen.replace_motion([q[first:last] for q in chosen.motions()], clips.fps)
+    trimmed = chosen.replace_motion([q[first:last] for q in chosen.motions()], clips.fps)
+    ends = dict(zip(trimmed.names, (trimmed.lengths - 1) / clips.fps, strict=True))
+    parts = {
+        name: tuple(shifted(own, -first / clips.fps, 0.0, float(ends[name])))
+        for name, own in chosen.parts.items()
+    }
+    return dataclasses.replace(trimmed, parts=ImmutableDict(parts))

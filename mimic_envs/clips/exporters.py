@@ -19,9 +19,10 @@ import numpy as np
 from mimic_envs.clips.clipset import ClipSet
 from mimic_envs.clips.importers.tables import ROOT_PARTS
 from mimic_envs.files import atomically
-from mimic_envs.messages import unknown
+from mimic_envs.registry import check_takes, is_outside, resolve
 
 _ENDINGS = {".npz": "npz", ".csv": "csv"}
+_HDF5 = (".h5", ".hdf5")
 
 
 def export_clips(clips: ClipSet, path: str | os.PathLike[str], layout: str | None = None) -> None:
@@ -30,22 +31,24 @@ def export_clips(clips: ClipSet, path: str | os.PathLike[str], layout: str | Non
     Args:
         clips: The clips.
         path: The file.
-        layout: `stac`, `all_clips`, `named`, `rollout`, `npz` or `csv`; by the file's ending
-            if not given, `stac` for .h5.
+        layout: `stac`, `all_clips`, `named`, `rollout`, `npz` or `csv`; or `module:name`, for
+            example `"my_lab.writers:bvh"`, of a function that takes a `ClipSet` and the
+            `pathlib.Path` of an empty file to write to. By the file's ending if not given,
+            `stac` for .h5.
 
     Raises:
         ValueError: No such layout, or one that cannot hold these clips.
     """
     ending = pathlib.Path(path).suffix.lower()
     layout = layout or _ENDINGS.get(ending, "stac")
-    if layout not in _WRITERS:
-        raise ValueError(unknown("layout", layout, _WRITERS))
+    write = resolve("layout", layout, _WRITERS)
+    check_takes("layout", layout, write, clips, pathlib.Path(path))
     # the importers tell tables from HDF5 by their endings
-    if _ENDINGS.get(ending, "HDF5") != (layout if layout in _ENDINGS.values() else "HDF5"):
-        wanted = next((e for e, name in _ENDINGS.items() if name == layout), ".h5")
-        raise ValueError(f"{path}: a file of layout {layout!r} must end in {wanted}")
+    wanted = [e for e, name in _ENDINGS.items() if name == layout] or _HDF5
+    if not is_outside(layout) and ending not in wanted:
+        raise ValueError(f"{path}: a file of layout {layout!r} must end in {' or '.join(wanted)}")
     with atomically(path) as partial:
-        _WRITERS[layout](clips, partial)
+        write(clips, partial)
 
 
 def column_names(clips: ClipSet) -> tuple[str, ...]:

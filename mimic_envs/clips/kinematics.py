@@ -89,3 +89,18 @@ def length_columns(model: mujoco.MjModel) -> list[int]:
         for kind, start in zip(model.jnt_type, model.jnt_qposadr, strict=True)
         for i in range(count.get(int(kind), 0))
     ]
+
+
+def quaternion_product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Products of wxyz quaternions, (..., 4)."""
+    aw, ax, ay, az = np.moveaxis(a, -1, 0)
+    bw, bx, by, bz = np.moveaxis(b, -1, 0)
+    return np.stack(
+        [
+            aw * bw - ax * bx - ay * by - az * bz,
+            aw * bx + ax * bw + ay * bz - az * by,
+            aw * by - ax * bz + ay * bw + az * bx,
+            aw * bz + ax * by - ay * bx + az * bw,
+        ],
+        axis=-1,
+    )

@@ -14,6 +14,7 @@ import numpy as np
 
 from mimic_envs import bodies
 from mimic_envs.clips.clipset import ClipSet
+from mimic_envs.immutable import ImmutableDict
 
 TOLERANCE = 0.05
 """How far a mirrored body may be from the mirror image, in body lengths; more is an error.
@@ -53,7 +54,8 @@ def mirror(clips: ClipSet) -> ClipSet:
         where="mirrored",
     )
     _check_frames(symmetry, clips, mirrored)
-    return dataclasses.replace(mirrored, folder=clips.folder)
+    parts = {f"{name}_mirrored": own for name, own in clips.parts.items()}
+    return dataclasses.replace(mirrored, folder=clips.folder, parts=ImmutableDict(parts))
 
 
 def other_side(name: str) -> str:

@@ -50,11 +50,9 @@ class PublishedSet:
         repo: Dataset on the hub.
         folder: Folder in it.
         pattern: Which of its files, with wildcards.
-        fps: Frames per second, which the files do not say.
-        unit: Length unit, which they do not say either.
+        recording: Its name in `Body.recordings`, which has rate and unit.
         megabytes: About how much there is to download.
         citation: What to cite.
-        frames_per_clip: Frames of each clip, where the files do not say it.
         checksums: SHA-256 by file name, where it is known for good. For other files the hub
             tells it, and the first download records it.
     """
@@ -64,12 +62,15 @@ class PublishedSet:
     repo: str
     folder: str
     pattern: str
-    fps: float
-    unit: str
+    recording: str
     megabytes: float
     citation: str
-    frames_per_clip: int | None = None
     checksums: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    @property
+    def format(self) -> bodies.Recording:
+        """Rate, unit and frames of a clip, from the body's module."""
+        return bodies.get(self.body).recordings[self.recording]
 
     @property
     def page(self) -> str:
@@ -84,8 +85,7 @@ PUBLISHED = {
         repo="talmolab/MIMIC-MJX",
         folder="data/rodent",
         pattern="rodent_reference_clips.h5",
-        fps=50.0,
-        unit="m",
+        recording="rodent",
         megabytes=505.0,
         citation=f"{MIMIC_MJX}. {_RODENT}",
     ),
@@ -95,8 +95,7 @@ PUBLISHED = {
         repo="talmolab/MIMIC-MJX",
         folder="data/mouse_arm",
         pattern="*.h5",
-        fps=200.0,
-        unit="m",
+        recording="mouse_arm",
         megabytes=2.0,
         citation=f"{MIMIC_MJX}. {_MOUSE}",
     ),
@@ -106,11 +105,9 @@ PUBLISHED = {
         repo="talmolab/MIMIC-MJX",
         folder="data/stick",
         pattern="stick_box_model_reference.h5",
-        fps=75.0,
-        unit="m",
+        recording="stick_insect",
         megabytes=39.0,  # from an excerpt, which has 2.3 kB a frame
         citation=MIMIC_MJX,
-        frames_per_clip=225,
     ),
 }
 """Sets that `fetch` gets, by name."""
@@ -329,9 +326,9 @@ def _converted(
     clips, report = import_clips(
         folder / files[0] if len(files) == 1 else folder,
         body,
-        fps=chosen.fps,
-        unit=chosen.unit,
-        frames_per_clip=chosen.frames_per_clip,
+        fps=chosen.format.fps,
+        unit=chosen.format.unit,
+        frames_per_clip=chosen.format.frames_per_clip,
         clip_limits=True,
     )
     source = f"{chosen.page}, {chosen.folder}"

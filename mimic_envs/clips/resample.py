@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import mujoco
 import numpy as np
 
 from mimic_envs.clips import kinematics
+from mimic_envs.clips.checks import check_rate
 from mimic_envs.clips.clipset import ClipSet
+from mimic_envs.reading import check_memory
+from mimic_envs.validation import POSITIVE, checked
 
 
-def resample(clips: ClipSet, fps: float) -> ClipSet:
+@checked
+def resample(clips: ClipSet, fps: Annotated[float, POSITIVE]) -> ClipSet:
     """The same motions at another frame rate, starting at the same instants.
 
     A clip of T frames lasts `(T - 1) / clips.fps` seconds; frames beyond that are
@@ -22,11 +28,12 @@ def resample(clips: ClipSet, fps: float) -> ClipSet:
     Returns:
         A new set, or `clips` itself when the rate is the same already.
     """
-    if not (np.isfinite(fps) and fps > 0):
-        raise ValueError(f"fps must be a positive number of frames per second, got {fps!r}")
+    check_rate(fps, "new rate")
     if abs(fps - clips.fps) < 1e-9 * fps:
         return clips
     model = clips.body.model
+    frames = int(clips.duration_s * fps) + len(clips)
+    check_memory(f"{frames} frames at {fps:g} Hz", 8 * frames * model.nq)
     motions = [_resample(model, q, clips.fps, fps).astype(np.float32) for q in clips.motions()]
     return clips.replace_motion(motions, fps)
 
@@ -40,11 +47,11 @@ def _resample(model: mujoco.MjModel, qpos: np.ndarray, old: float, new: float) -
     part = np.clip(position - low, 0.0, 1.0)[:, None]
     result = (1 - part) * qpos[low] + part * qpos[high]
     for where in kinematics.quaternion_slices(model):
-        result[:, where] = _slerp(qpos[low][:, where], qpos[high][:, where], part)
+        result[:, where] = slerp(qpos[low][:, where], qpos[high][:, where], part)
     return result
 
 
-def _slerp(a: np.ndarray, b: np.ndarray, part: np.ndarray) -> np.ndarray:
+def slerp(a: np.ndarray, b: np.ndarray, part: np.ndarray) -> np.ndarray:
     """Spherical interpolation of unit quaternions (T, 4) along the shorter arc."""
     cosine = np.sum(a * b, axis=1, keepdims=True)
     b = np.where(cosine < 0, -b, b)

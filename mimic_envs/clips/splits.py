@@ -17,6 +17,7 @@ from collections.abc import Callable
 
 from mimic_envs.clips.clipset import ClipSet
 from mimic_envs.files import atomically
+from mimic_envs.reading import reading
 
 FORMAT = "mimic_envs.split"
 SESSION = r"^(.*?)[_/-]?(?:clip|trial|bout|part|snippet)?[_-]?\d+(?:_ik)?$"
@@ -74,17 +75,15 @@ class Split:
         """
         if not pathlib.Path(path).is_file():
             raise FileNotFoundError(f"no such split file: {path}")
-        try:
+        with reading(path, "a split of clips"):
             said = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
             if (said.pop("format"), said.pop("version")) != (FORMAT, 1):
-                raise ValueError("another format")
+                raise ValueError(f"{path}: not a split of clips, but of another format")
             parts = {str(p): tuple(map(str, names)) for p, names in said.pop("parts").items()}
             split = cls(parts=parts, **said)
             if set(split.hashes) != set(parts):
-                raise ValueError("parts without a hash")
-            return split
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f"{path}: not a split of clips, or damaged: {error!r}") from error
+                raise ValueError(f"{path}: not a split of clips: there are parts without a hash")
+        return split
 
 
 def split(clips: ClipSet, test: float = 0.2, seed: int = 0, session: str | None = SESSION) -> Split:

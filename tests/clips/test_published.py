@@ -382,5 +382,5 @@ def test_every_set_says_all() -> None:
     for one in published.PUBLISHED.values():
         assert one.citation
         assert one.page.startswith("https://huggingface.co/datasets/")
-        assert one.fps > 0
-        assert one.unit in clips_.importers.METRES
+        assert one.format.fps > 0
+        assert one.format.unit in clips_.importers.METRES

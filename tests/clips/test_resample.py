@@ -28,6 +28,30 @@ def test_doubling_keeps_every_frame_and_adds_the_middle(turning: ClipSet) -> Non
     np.testing.assert_allclose(np.abs(fine.qpos[0, 1, 3]), np.cos(0.01), atol=1e-6)
 
 
+@pytest.mark.parametrize("frames", [30, 58, 59])
+def test_doubling_keeps_the_last_frame(rodent, frames: int) -> None:
+    """At 50 Hz their durations times 100 are a hair below whole numbers in float64."""
+    assert (frames - 1) / 50.0 * 100.0 < 2 * (frames - 1)
+    qpos = np.tile(rodent.model.qpos0, (frames, 1))
+    qpos[:, 7:] = rodent.model.jnt_range[1:].mean(axis=1)
+    qpos[:, 0] = np.linspace(0, 1, frames)
+    fine = resample(ClipSet.from_motions(rodent, [qpos], 50.0), 100.0)
+    assert fine.lengths.tolist() == [2 * frames - 1]
+    np.testing.assert_allclose(fine.qpos[0, -1], qpos[-1], atol=1e-6)
+
+
+@pytest.mark.parametrize("degrees", [40.0, 120.0, 170.0])
+def test_a_large_rotation_between_two_frames_is_shared_evenly(rodent, degrees: float) -> None:
+    """A quaternion mixed linearly and normalised would turn slowly at both ends."""
+    half = np.deg2rad([0.0, degrees]) / 2
+    qpos = np.tile(rodent.model.qpos0, (2, 1))
+    qpos[:, 7:] = rodent.model.jnt_range[1:].mean(axis=1)
+    qpos[:, 3], qpos[:, 6] = np.cos(half), np.sin(half)
+    fine = resample(ClipSet.from_motions(rodent, [qpos], 50.0), 200.0).qpos[0]
+    turned = np.rad2deg(2 * np.arctan2(fine[:, 6], fine[:, 3]))
+    np.testing.assert_allclose(turned, degrees * np.arange(5) / 4, atol=1e-3)
+
+
 def test_rotation_speed_is_constant_across_sign_flips(turning: ClipSet) -> None:
     fine = resample(turning, 333.0)
     np.testing.assert_allclose(fine.qvel[0, 1:-1, 5], 2.0, rtol=2e-3)

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from typing import Annotated
+
+import tyro
 
 from mimic_envs import bodies
 from mimic_envs.bodies.body import METRES
 from mimic_envs.clips import generators
 from mimic_envs.clips.catalog import BUILTIN
 from mimic_envs.clips.generators import muscle_plausibility, plausibility
+from mimic_envs.command import as_command
+from mimic_envs.files import check_folder
 from mimic_envs.messages import unknown
 
 Column = tuple[str, str, float, str]
 """Title of the column, attribute of the report, factor, format."""
+
+Bodies = Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="BODY...")]
 
 # of lengths, for a body in metres
 _LENGTHS: tuple[Column, ...] = (
@@ -36,11 +43,17 @@ _OTHERS: tuple[Column, ...] = (
 )
 
 
-def main(names: list[str]) -> None:
-    """Write the clips of the named bodies, of all without a name, and print how good they are."""
-    for body in names or generators.names():
+def write(names: Bodies = ()) -> None:
+    """Write the clips that ship with the package, and print how good they are.
+
+    Args:
+        names: Names of the bodies; all that have a generator if none is given.
+    """
+    for body in names:
         if body not in generators.names():
-            raise SystemExit(unknown("generator", body, generators.names()))
+            raise ValueError(unknown("generator", body, generators.names()))
+    for body in names or generators.names():
+        check_folder(BUILTIN / body)
         for split in generators.SPLITS:
             clips = generators.generate(body, split)
             path = BUILTIN / body / f"{split}.h5"
@@ -77,5 +90,11 @@ def _print_reports(reports: Mapping[str, object], columns: Sequence[Column]) -> 
         print(row[0].ljust(widths[0]), *cells, sep="  ")
 
 
+@as_command
+def main(arguments: list[str] | None = None) -> None:
+    """Do what the command line says; returns the exit code."""
+    tyro.cli(write, args=arguments, prog="python -m mimic_envs.clips.generators")
+
+
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(main())

@@ -4,18 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from mimic_envs.bodies.fly import LEG_JOINTS, LEGS
+from mimic_envs.bodies.fly import LEG_JOINTS, LEGS, REST_POSE
 from mimic_envs.clips.generators import hexapod
 from mimic_envs.clips.generators.fly_recipes import RECIPES as RECIPES
 
 VERSION = 1
-
-# Rounded means of recorded flies per segment, in radians, in the order of `LEG_JOINTS`
-_REST = {
-    "T1": (0.05, 0.5, 0.5, 0.25, 0.95, 0.15, 0.65),
-    "T2": (-0.33, -0.53, 0.55, -0.23, 0.85, 0.15, 0.05),
-    "T3": (-0.1, 0.33, 0.32, 0.26, 0.6, 0.2, -0.1),
-}
 
 # Forward and outward of the thorax
 _PLACE_CM = {"T1": (0.105, 0.085), "T2": (-0.055, 0.170), "T3": (-0.170, 0.095)}
@@ -36,11 +29,7 @@ def _leg(name: str) -> hexapod.Leg:
 FLY = hexapod.Insect(
     body="fly",
     legs=tuple(_leg(name) for name in LEGS),
-    rest={
-        f"{joint}_{leg}": angle
-        for leg in LEGS
-        for joint, angle in zip(LEG_JOINTS, _REST[leg[:2]], strict=True)
-    },
+    rest=REST_POSE,
     facing_deg=0.0,
     fps=250.0,
     lead_s=0.4,

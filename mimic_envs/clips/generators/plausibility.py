@@ -32,8 +32,8 @@ class Report:
         joint_speed: Highest speed of a hinge, rad/s.
         joint_step: Largest change of a hinge between two frames, rad.
         feet_down: Fewest feet on the ground.
-        hind_down: Share of frames with the first two end effectors, for
-            a mammal the hind feet, on the ground.
+        hind_down: Share of frames with the first two feet, for a mammal the hind feet, on the
+            ground.
         com_outside: Farthest that the centre of mass is outside the support polygon.
         com_outside_mean: The same, mean over the frames.
         com_acceleration: Root mean square acceleration of the centre of mass.
@@ -72,8 +72,7 @@ def report(body: bodies.Body, motion: np.ndarray, fps: float) -> Report:
     """Measure one motion.
 
     Args:
-        body: The body; its floor is the geom `floor`, its feet are the end effectors
-            that carry geoms with `contype` 1.
+        body: The body, with feet; its floor is the geom `floor`.
         motion: `qpos`, (T, nq).
         fps: Frames per second.
     """
@@ -132,12 +131,12 @@ class _Ground:
         self._floor = model.geom("floor").id
         self._far = 10 * body.body_length
         self._height = float(model.geom("floor").pos[2])
-        touching = [g for g in range(model.ngeom) if model.geom_contype[g] == 1]
+        touching = list(body.soles)
         # a foot is on the ground when its lowest point is less than this above it
         self.contact = _CONTACT_HEIGHT * float(np.median(model.geom_size[touching, 0]))
         self.feet = [
             feet
-            for name in body.end_effectors
+            for name in body.feet
             if (feet := [g for g in touching if self._carries(model.body(name).id, g)])
         ]
         self._others = [

@@ -14,7 +14,7 @@ import mujoco
 import numpy as np
 
 from mimic_envs import bodies
-from mimic_envs.bodies.rodent import FLOOR_HEIGHT_M
+from mimic_envs.bodies.rodent import FLOOR_HEIGHT_M, REST_POSE
 from mimic_envs.clips.generators import gait, ik
 from mimic_envs.clips.generators import rodent_paws as paws
 from mimic_envs.clips.generators.rodent_recipes import RECIPES as RECIPES
@@ -26,20 +26,6 @@ VERSION = 1
 _LEAD_S = 2.0  # walked before the clip begins and after it ends, then cut off
 _PRESS_M = 2e-4  # stance paws sink this much into the soft floor, as under a rat's weight
 
-# Standing rat: rounded angles near those of recorded rats, in radians.
-_LIMB_REST = {
-    "hip_{}_supinate": 0.1,
-    "hip_{}_abduct": -0.1,
-    "hip_{}_extend": 0.1,
-    "knee_{}": -0.2,
-    "ankle_{}": 0.4,
-    "scapula_{}_supinate": 0.05,
-    "scapula_{}_abduct": -0.1,
-    "shoulder_{}": 0.3,
-    "shoulder_sup_{}": 0.6,
-    "elbow_{}": -0.1,
-    "wrist_{}": 0.2,
-}
 _PELVIS_HEIGHT_M = 0.059
 _TORSO_PITCH = -0.15  # positive lowers the nose
 _SPINE_EXTEND = 0.30  # pitch of the pelvis relative to the torso
@@ -115,9 +101,9 @@ def animate(motion: Motion) -> np.ndarray:
     targets = np.concatenate([target for target, _ in plans], axis=1)
     weights = np.concatenate([weight for _, weight in plans], axis=1)
     points = [point for paw in feet for point in paw.points]
-    names = [name.format(side) for side in "LR" for name in _LIMB_REST]
+    names = list(REST_POSE)
     columns = [model.jnt_qposadr[model.joint(name).id] for name in names]
-    rest = np.tile(np.array([*_LIMB_REST.values(), *_LIMB_REST.values()]), (len(targets), 1))
+    rest = np.tile(np.array([*REST_POSE.values()]), (len(targets), 1))
     # first the feet exactly where they are planned, then once more near the smoothed
     # result: joints calm down in the air, where the exact path does not matter
     solver = ik.Solver(model, points, names, rest_weight=1e-3)
@@ -231,9 +217,8 @@ def _set(model: mujoco.MjModel, qpos: np.ndarray, joint: str, angle: float) -> N
 
 
 def _set_limbs_at_rest(model: mujoco.MjModel, qpos: np.ndarray) -> None:
-    for name, angle in _LIMB_REST.items():
-        for side in "LR":
-            _set(model, qpos, name.format(side), angle)
+    for name, angle in REST_POSE.items():
+        _set(model, qpos, name, angle)
 
 
 def _set_neck(model: mujoco.MjModel, qpos: np.ndarray, yaw: float, pitch: float) -> None:

@@ -4,28 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from mimic_envs.bodies.stick_insect import LEG_JOINTS, LEGS
+from mimic_envs.bodies.stick_insect import LEG_JOINTS, LEGS, REST_POSE
 from mimic_envs.clips.generators import hexapod
 from mimic_envs.clips.generators.stick_insect_recipes import RECIPES as RECIPES
 
 VERSION = 1
-
-# Standing animal, in radians, in the order of `LEG_JOINTS`: set by hand, as the recordings'
-# tarsi and claws turn freely
-_REST = {
-    "front": (0.7, 0.3, 0.9, 0.15, 0.1),
-    "middle": (0.0, 0.3, 1.1, 0.15, 0.1),
-    "hind": (-0.7, 0.2, 1.0, 0.15, 0.1),
-}
-
-# Young animals carry the abdomen curled over the back: a little less than in the recording
-_CURL = {
-    "abdomen_3": -0.1,
-    "abdomen_4": 0.3,
-    "abdomen_6": -0.9,
-    "abdomen_7": -0.7,
-    "abdomen_8": -0.35,
-}
 
 # Near the medians of recorded claws in stance, forward and outward of the metathorax; the
 # recorded animal stands 0.1 to 0.3 cm further back with its hind legs, and lifts claws higher
@@ -47,12 +30,7 @@ def _leg(name: str) -> hexapod.Leg:
 STICK_INSECT = hexapod.Insect(
     body="stick_insect",
     legs=tuple(_leg(name) for name in LEGS),
-    rest=_CURL
-    | {
-        f"{joint}_{leg}": angle
-        for leg in LEGS
-        for joint, angle in zip(LEG_JOINTS, _REST[leg.split("_")[0]], strict=True)
-    },
+    rest=REST_POSE,
     facing_deg=90.0,
     fps=100.0,
     lead_s=2.0,

@@ -9,28 +9,22 @@ import pathlib
 import h5py
 
 from mimic_envs import bodies
-from mimic_envs.clips.clipset import FORMAT, ClipSet, open_hdf5
+from mimic_envs.clips.clipset import ClipSet
 from mimic_envs.clips.edit import concat
-from mimic_envs.clips.importers import named, rollouts, stac, tables
-from mimic_envs.clips.importers.convert import METRES, PUBLISHED, Options, convert
+from mimic_envs.clips.importers import layouts, named, rollouts, stac
+from mimic_envs.clips.importers.convert import METRES, Options, convert
+from mimic_envs.clips.importers.layouts import LAYOUTS, Reading
 from mimic_envs.clips.importers.recording import Arrays, Recording
 from mimic_envs.clips.importers.report import Check, ImportReport
 from mimic_envs.clips.importers.verify import verify as verify_
-
-LAYOUTS = ("stac", "all_clips", "named", "npz", "csv", "rollout")
-"""Names of the layouts that can be imported."""
-
-_TABLES = (".csv", ".tsv", ".txt")
-_HDF5 = (".h5", ".hdf5")
-_KEYPOINTS = (".mat", ".nwb", ".slp")
-_PICKLES = (".p", ".pkl", ".pickle")
+from mimic_envs.reading import open_hdf5
 
 __all__ = [
     "LAYOUTS",
     "METRES",
-    "PUBLISHED",
     "Check",
     "ImportReport",
+    "Recording",
     "import_clips",
     "import_stac",
 ]
@@ -47,16 +41,18 @@ def import_clips(
     fill: bool = False,
     clip_limits: bool = False,
     verify: bool = False,
+    layout: str | None = None,
 ) -> tuple[ClipSet, ImportReport]:
-    """Import motion from a file in any of the known layouts, which is found by its content.
+    """Import motion from a file in any of the known layouts.
 
     Joints are matched by name. Velocities and body poses that the file holds are not used but
     computed anew: published files hold velocities 5 to 10 times too large and poses out of
     order. Quaternions are renormalised (published ones are up to 4 % off).
 
     Args:
-        path: An HDF5, .npz or .csv file, a folder of them, or a Minari dataset's folder.
-        body: The body, or its name.
+        path: An HDF5, .npz or .csv file, a folder of them, or a Minari dataset's folder; any
+            file that the layout reads, or a folder of such files only, for one from outside.
+        body: The body, its name, or `module:name` of a body.
         fps: Frames per second of the recording; needed where the file does not say it, except
             for STAC files, which are taken for the body's published recordings.
         unit: Length unit of the recording, m, cm or mm; needed as `fps` is.
@@ -68,6 +64,9 @@ def import_clips(
             those that the body does not have, instead of an error.
         clip_limits: Move joints back to their limits, instead of an error.
         verify: Compare stored poses and velocities with the clips, and name their faults.
+        layout: `stac`, `all_clips`, `named`, `npz`, `csv` or `rollout`; or `module:name`, for
+            example `"my_lab.readers:vicon"`, of a function that takes a `pathlib.Path` and
+            returns a `Recording`. Found by the file's content if not given.
 
     Returns:
         The clips, and a report of all that was decided, changed and left out.
@@ -80,14 +79,11 @@ def import_clips(
     body = bodies.get(body) if isinstance(body, str) else body
     path = pathlib.Path(path)
     options = Options(fps, unit, degrees, fill, clip_limits)
-    folder = path.is_dir() and rollouts.minari_file(path) is None
-    if folder:
-        results = [
-            _import(file, body, options, frames_per_clip, dataset, verify)
-            for file in _files_of(path)
-        ]
-        return _joined(path, results)
-    return _import(path, body, options, frames_per_clip, dataset, verify)
+    reading = Reading(layout, frames_per_clip, dataset, compare=verify)
+    if path.is_dir() and rollouts.minari_file(path) is None:
+        files = layouts.files_of(path, layout)
+        return _joined(path, [_import(file, body, options, reading) for file in files])
+    return _import(path, body, options, reading)
 
 
 def import_stac(
@@ -114,78 +110,18 @@ def is_foreign(file: h5py.File) -> bool:
 
 
 def _import(
-    path: pathlib.Path,
-    body: bodies.Body,
-    options: Options,
-    frames_per_clip: int | None,
-    dataset: str | None,
-    verify: bool,
+    path: pathlib.Path, body: bodies.Body, options: Options, reading: Reading
 ) -> tuple[ClipSet, ImportReport]:
-    recording = _read(path, frames_per_clip, dataset, verify)
+    recording = layouts.read(path, reading)
     if recording.columns is not None and named.ROOT in recording.columns:
         root = next(iter(body.root_joints), named.ROOT)
         columns = tuple(root if c == named.ROOT else c for c in recording.columns)
         recording = dataclasses.replace(recording, columns=columns)
     clips, report = convert(recording, body, options)
-    if verify:
+    if reading.compare:
         checks = verify_(recording, clips, report.scale)
         report = dataclasses.replace(report, checks=checks)
     return clips, report
-
-
-def _read(
-    path: pathlib.Path, frames_per_clip: int | None, dataset: str | None, compare: bool
-) -> Recording:
-    kind = path.suffix.lower()
-    if path.is_dir():
-        path = rollouts.minari_file(path) or path
-    if not path.is_file():
-        raise FileNotFoundError(f"no such file: {path}")
-    if kind in _PICKLES:
-        raise ValueError(f"{path}: pickles are not read, they can run code; save an .npz file")
-    if kind in _KEYPOINTS:
-        raise ValueError(
-            f"{path}: keypoints are not joint angles; fit the body to them first (STAC)"
-        )
-    if kind == ".npz":
-        return tables.read_npz(path, dataset, frames_per_clip, compare)
-    if kind in _TABLES:
-        return tables.read_csv(path, frames_per_clip)
-    with open_hdf5(path) as file:
-        return _read_hdf5(file, str(path), frames_per_clip, compare)
-
-
-def _read_hdf5(
-    file: h5py.File, where: str, frames_per_clip: int | None, compare: bool
-) -> Recording:
-    if file.attrs.get("format") == FORMAT:
-        raise ValueError(f"{where}: a mimic_envs clip file already, load it as it is")
-    try:
-        if named.layout(file) is not None:
-            return named.read(file, where, compare)
-        if rollouts.is_rollout(file):
-            return rollouts.read(file, where)
-        if not all(name in file for name in stac.REQUIRED):
-            found = ", ".join(sorted(file)) or "nothing"
-            missing = next(name for name in stac.REQUIRED if name not in file)
-            raise ValueError(
-                f"{where}: none of the layouts {', '.join(LAYOUTS)}; for the STAC layout, "
-                f"dataset {missing!r} is missing (found: {found})"
-            )
-        return stac.read(Arrays(file, where, compare), frames_per_clip)
-    except (OSError, KeyError, RuntimeError) as error:  # what h5py raises where bytes are wrong
-        raise ValueError(f"{where}: damaged file: {error}") from error
-
-
-def _files_of(folder: pathlib.Path) -> list[pathlib.Path]:
-    kinds = (*_HDF5, ".npz", *_TABLES)
-    files = sorted(p for p in folder.iterdir() if p.suffix.lower() in kinds)
-    if not files:
-        raise ValueError(f"{folder}: no files to import (looked for {', '.join(kinds)})")
-    different = {p.suffix.lower() for p in files}
-    if len(different) > 1:
-        raise ValueError(f"{folder}: files of several kinds: {', '.join(sorted(different))}")
-    return files
 
 
 def _joined(

@@ -15,17 +15,7 @@ from mimic_envs.clips import kinematics
 from mimic_envs.clips.clipset import ClipSet
 from mimic_envs.clips.importers.recording import Recording
 from mimic_envs.clips.importers.report import ImportReport
-from mimic_envs.messages import unknown
-
-PUBLISHED = {
-    "fly": (300.0, "cm"),
-    "mouse_arm": (200.0, "m"),
-    "rodent": (50.0, "m"),
-    "stick_insect": (75.0, "m"),
-    "worm": (20.0, "mm"),
-}
-"""Rate in Hz and length unit of the published recordings of each body, as their papers and
-configurations say; the files themselves do not."""
+from mimic_envs.messages import listed, unknown
 
 _UNIT_NORM = 5e-7  # a quaternion rounded to float32 is left alone, so that no bit changes
 _FAR = 20.0  # body lengths from the floor beyond which a unit is surely wrong
@@ -33,7 +23,7 @@ _FAR = 20.0  # body lengths from the floor beyond which a unit is surely wrong
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """What a caller knows about a file, or allows; see `importers.import_clips`."""
+    """Facts that a caller knows about a file, and permissions; see `importers.import_clips`."""
 
     fps: float | None = None
     unit: str | None = None
@@ -89,6 +79,12 @@ def convert(
     )
 
 
+def _published(recording: Recording, body: bodies.Body) -> bodies.Recording | None:
+    """The published recordings that a STAC file is taken for, if they have one rate and unit."""
+    found = {(one.fps, one.unit): one for one in body.recordings.values()}
+    return next(iter(found.values())) if recording.layout == "stac" and len(found) == 1 else None
+
+
 def _rate(recording: Recording, body: bodies.Body, options: Options) -> tuple[float, str]:
     if options.fps is not None:
         said = recording.fps
@@ -97,23 +93,25 @@ def _rate(recording: Recording, body: bodies.Body, options: Options) -> tuple[fl
         return options.fps, "given"
     if recording.fps is not None:
         return recording.fps, "the file says so"
-    if recording.layout == "stac" and body.name in PUBLISHED:
-        return PUBLISHED[body.name][0], (
+    published = _published(recording, body)
+    if published is not None:
+        return published.fps, (
             f"that of the published {body.name} recordings, the file does not say"
         )
     raise ValueError(f"{recording.where}: the file does not say its frame rate, pass fps=")
 
 
 def _unit(recording: Recording, body: bodies.Body, options: Options) -> tuple[str, str]:
+    for unit, origin in ((options.unit, "given"), (recording.unit, "the file says so")):
+        if unit is not None and unit not in METRES:
+            raise ValueError(f"{recording.where}: {unknown('length unit', unit, METRES)}")
+        if unit is not None and kinematics.length_columns(body.model):
+            return unit, origin
     if not kinematics.length_columns(body.model):
         return "", ""
-    for unit, origin in ((options.unit, "given"), (recording.unit, "the file says so")):
-        if unit is not None:
-            if unit not in METRES:
-                raise ValueError(f"{recording.where}: {unknown('length unit', unit, METRES)}")
-            return unit, origin
-    if recording.layout == "stac" and body.name in PUBLISHED:
-        return PUBLISHED[body.name][1], (
+    published = _published(recording, body)
+    if published is not None:
+        return published.unit, (
             f"that of the published {body.name} recordings, the file does not say"
         )
     raise ValueError(
@@ -161,7 +159,7 @@ def _matched(
     if dropped and not fill:
         raise ValueError(
             f"{recording.where}: joints that body {body.name!r} does not have: "
-            f"{', '.join(dropped[:5])}; pass fill=True to leave them out"
+            f"{listed(dropped)}; pass fill=True to leave them out"
         )
     if 2 * len(filled) > len(body.joint_names):
         raise ValueError(

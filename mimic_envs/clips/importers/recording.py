@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
-import zipfile
 from collections.abc import Iterator, Sequence
 
 import h5py
 import numpy as np
+
+from mimic_envs.messages import listed
+from mimic_envs.reading import read_array, read_dataset, reading
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,15 +81,13 @@ class Arrays:
         if name not in self._file:
             raise ValueError(
                 f"{self.where}: dataset {name!r} is missing "
-                f"(found: {', '.join(self.names) or 'nothing'})"
+                f"(found: {listed(self.names, 'nothing')})"
             )
-        try:
-            item = self._file[name]
-            if isinstance(item, h5py.Group):
-                raise ValueError("it is a group, not a dataset")
-            return np.asarray(item[()])
-        except (OSError, TypeError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            raise ValueError(f"{self.where}: cannot read dataset {name!r}: {error}") from error
+        place = f"{self.where}, dataset {name!r}"
+        with reading(place, "a readable array"):
+            if isinstance(self._file, h5py.Group):
+                return read_dataset(self._file[name], place)
+            return read_array(self._file, name, place)
 
     def floats(self, name: str, ndim: tuple[int, ...] = (2,)) -> np.ndarray:
         """An array of floating point numbers with that many axes, as float64.
@@ -176,7 +177,7 @@ def equal_clips(where: str, frames: int, length: int) -> tuple[int, ...]:
 def unique(names: Sequence[str]) -> tuple[str, ...]:
     """The names, with a number behind those that occur more than once."""
     counts: dict[str, int] = {}
-    twice = {name for name in names if names.count(name) > 1}
+    twice = {name for name, count in collections.Counter(names).items() if count > 1}
     taken = set(names) - twice
 
     def number() -> Iterator[str]:

@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 
 from mimic_envs.clips.importers.recording import Arrays, Recording, text
+from mimic_envs.messages import listed
 
 _EPISODE = re.compile(r"episode_(\d+)")
 
@@ -36,7 +37,9 @@ def read(file: h5py.File, where: str) -> Recording:
     episodes = [_positions(file[name], f"{where}, group {name!r}") for name in names]
     widths = {episode.shape[1] for episode in episodes}
     if len(widths) > 1:
-        raise ValueError(f"{where}: episodes differ in their number of columns: {sorted(widths)}")
+        raise ValueError(
+            f"{where}: episodes differ in their number of columns: {listed(sorted(widths))}"
+        )
     arrays = Arrays(file, where)
     return Recording(
         layout="rollout",
@@ -58,7 +61,7 @@ def _positions(episode: h5py.Group | h5py.Dataset, where: str) -> np.ndarray:
     if not isinstance(infos, h5py.Group) or "qpos" not in infos:
         found = sorted(infos) if isinstance(infos, h5py.Group) else []
         raise ValueError(
-            f"{where}: no positions: infos/qpos is missing (infos: {', '.join(found) or 'none'}); "
+            f"{where}: no positions: infos/qpos is missing (infos: {listed(found)}); "
             "record them with a StepDataCallback that keeps info['qpos']"
         )
     qpos = Arrays(infos, where).floats("qpos")

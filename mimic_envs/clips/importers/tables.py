@@ -6,13 +6,13 @@ import csv
 import io
 import pathlib
 import re
-import zipfile
 
 import numpy as np
 
 from mimic_envs.clips.importers import stac
 from mimic_envs.clips.importers.recording import Arrays, Recording, equal_clips
-from mimic_envs.messages import unknown
+from mimic_envs.messages import brief, listed, repeated, unknown
+from mimic_envs.reading import open_npz, reading
 
 ROOT_PARTS = ("x", "y", "z", "qw", "qx", "qy", "qz")
 """Endings of the seven columns of a free joint, `<joint>_x` and so on, in `qpos` order."""
@@ -33,19 +33,11 @@ def read_npz(
     Raises:
         ValueError: Not an .npz file, damaged, or without positions.
     """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            if not isinstance(file, np.lib.npyio.NpzFile):
-                raise ValueError("it holds one array without names")
-            arrays = Arrays(file, str(path), compare)
-            if dataset is None and all(name in arrays for name in stac.REQUIRED):
-                return stac.read(arrays, frames_per_clip)
-            return _table(arrays, dataset, frames_per_clip)
-    except (OSError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path}: not an .npz file, or truncated: {error}") from error
-    except ValueError as error:
-        where = "" if str(path) in str(error) else f"{path}: not a usable .npz file: "
-        raise ValueError(f"{where}{error}") from error
+    with open_npz(path) as file:
+        arrays = Arrays(file, str(path), compare)
+        if dataset is None and all(name in arrays for name in stac.REQUIRED):
+            return stac.read(arrays, frames_per_clip)
+        return _table(arrays, dataset, frames_per_clip)
 
 
 def _table(arrays: Arrays, dataset: str | None, frames_per_clip: int | None) -> Recording:
@@ -56,7 +48,7 @@ def _table(arrays: Arrays, dataset: str | None, frames_per_clip: int | None) -> 
         if not preferred:
             raise ValueError(
                 f"{where}: no array of joint positions (one named {', '.join(_PREFERRED)}; found: "
-                f"{', '.join(arrays.names) or 'nothing'}); pass dataset= if another one is meant"
+                f"{listed(arrays.names, 'nothing')}); pass dataset= if another one is meant"
             )
         dataset = preferred[0]
     elif dataset not in arrays:
@@ -133,10 +125,8 @@ def read_csv(path: pathlib.Path, frames_per_clip: int | None) -> Recording:
     Raises:
         ValueError: Not such a table; the message names line and column.
     """
-    try:
+    with reading(path, "a text file"):
         content = path.read_text(encoding="utf-8-sig")
-    except (UnicodeDecodeError, OSError) as error:
-        raise ValueError(f"{path}: not a text file: {error}") from error
     lines = content.splitlines()
     said = dict(re.findall(r"^#\s*(\w+)\s*:\s*(.*?)\s*$", content, re.M))
     body = [(i + 1, line) for i, line in enumerate(lines) if line.strip() and line[0] != "#"]
@@ -144,10 +134,8 @@ def read_csv(path: pathlib.Path, frames_per_clip: int | None) -> Recording:
         raise ValueError(f"{path}: no row of names with frames below it")
     separator = next((s for s in "\t;," if s in body[0][1]), ",")
     parsed = csv.reader(io.StringIO("\n".join(line for _, line in body)), delimiter=separator)
-    try:
+    with reading(path, "a table"):
         header, *rows = ([cell.strip() for cell in row] for row in parsed)
-    except csv.Error as error:
-        raise ValueError(f"{path}: not a table: {error}") from error
     if any(name.endswith(("_score", "_error")) for name in header):
         raise ValueError(
             f"{path}: keypoints are not joint angles; fit the body to them first (STAC)"
@@ -188,7 +176,8 @@ def _numbers(
             numbers.append(float(row[i]))
         except ValueError:
             raise ValueError(
-                f"{path}, line {line}: {row[i]!r} in column {header[i]!r} is not a number"
+                f"{path}, line {line}: {brief(repr(row[i]), 100)} in column "
+                f"{brief(repr(header[i]), 100)} is not a number"
             ) from None
     return numbers
 
@@ -197,14 +186,15 @@ def _clips(
     path: pathlib.Path, header: list[str], rows: list[list[str]], frames_per_clip: int | None
 ) -> tuple[tuple[int, ...], tuple[str, ...] | None, tuple[str, ...] | None]:
     """Lengths, names and labels of the clips."""
-    if "clip" not in header:
-        return equal_clips(str(path), len(rows), frames_per_clip or len(rows)), None, None
+    if frames_per_clip is not None or "clip" not in header:
+        length = len(rows) if frames_per_clip is None else frames_per_clip
+        return equal_clips(str(path), len(rows), length), None, None
     column = [row[header.index("clip")] for row in rows]
     starts = [i for i, name in enumerate(column) if i == 0 or name != column[i - 1]]
     names = tuple(column[i] for i in starts)
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"{path}: rows of clip {twice!r} do not follow one another")
+    twice = repeated(names)
+    if twice is not None:
+        raise ValueError(f"{path}: rows of clip {brief(twice, 100)!r} do not follow one another")
     lengths = tuple(np.diff([*starts, len(rows)]).tolist())
     if "label" not in header:
         return lengths, names, None
