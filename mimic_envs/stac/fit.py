@@ -15,6 +15,7 @@ from mimic_envs.messages import MimicEnvsWarning
 from mimic_envs.stac import align, calibrate, mapping, poses, recording
 from mimic_envs.stac.keypoints import Keypoints
 from mimic_envs.stac.markers import Markers
+from mimic_envs.stac.parts import Parts
 from mimic_envs.stac.registration import Registration
 
 
@@ -27,8 +28,8 @@ class Settings:
         window_frames: Consecutive frames in each of the windows that make up the sample.
         offset_sigma: How far markers are expected to be from where the body has them, in body
             lengths; single ones may be much further away.
-        mean_sigma_rad: How far the mean of a joint is expected to be from its mean in the
-            body's built-in clips (from its default, for a body without).
+        mean_sigma_rad: How far the mean of a joint is expected to be from its angle in the
+            body's `usual_pose`.
         effective_frames: What the sample counts as, against these two expectations: the errors
             of a model repeat from frame to frame, so a thousand frames are no proof.
         rest_sigma_rad: How far joints may be from their mean.
@@ -70,8 +71,8 @@ def fit(
 
     Args:
         keypoints: The recording. Names are those of the body's keypoints.
-        body: The body, or its name. For a limb on a fixed base the recording must be in the
-            frame of the model's world.
+        body: The body, its name, or `module:name` of a body. For a limb on a fixed base the
+            recording must be in the frame of the model's world.
         scale: Size of the animal over that of the model; estimated if not given.
         offsets: Places of markers in the frames of the bodies that carry them, by name, in
             length units of the body; they are kept. Estimated if not given.
@@ -90,11 +91,13 @@ def fit(
     settings = settings or Settings()
     if clip_frames is not None and clip_frames < 1:
         raise ValueError(f"clip_frames must be at least 1, got {clip_frames}")
-    if scale is not None and not (np.isfinite(scale) and scale > 0):
-        raise ValueError(f"scale must be a positive number, got {scale!r}")
+    if scale is not None and not 1e-3 <= scale <= 1e3:
+        raise ValueError(f"scale must be a positive number, from 0.001 to 1000, got {scale!r}")
+    if settings.threads < 0:
+        raise ValueError(f"threads must be 0, for all, or more, got {settings.threads}")
     keypoints = mapping.matched(keypoints, body)
     task = recording.Task.prepare(body, keypoints, offsets)
-    parts = recording.Parts.open(resume, task, (scale, offsets is not None, settings))
+    parts = Parts.open(resume, task, (scale, offsets is not None, settings))
     found = parts.calibration()
     if found is None:
         found = _calibrate(task, settings, scale, offsets is None)

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from mimic_envs.messages import unknown
+from mimic_envs.clips.checks import check_rate
+from mimic_envs.messages import repeated, unknown
 
 UNITS_M = {"m": 1.0, "dm": 0.1, "cm": 0.01, "mm": 1e-3, "um": 1e-6}
 """Lengths of the units of recordings, in metres."""
@@ -61,13 +62,12 @@ class Keypoints:
         positions = np.asarray(positions, np.float64)
         names = tuple(map(str, names))
         _check_shape(positions, names, source)
-        twice = sorted({n for n in names if names.count(n) > 1})
-        if twice:
-            raise ValueError(f"{source}: keypoint name {twice[0]!r} occurs more than once")
+        twice = repeated(names)
+        if twice is not None:
+            raise ValueError(f"{source}: keypoint name {twice!r} occurs more than once")
         if unit not in UNITS_M:
             raise ValueError(f"{source}: {unknown('unit', unit, UNITS_M)}")
-        if not (np.isfinite(fps) and fps > 0):
-            raise ValueError(f"{source}: fps must be a positive number, got {fps!r}")
+        check_rate(fps, source)
         known = np.isfinite(positions).all(axis=-1)
         weights = known.astype(float) if weights is None else np.asarray(weights, np.float64)
         if weights.shape != known.shape:

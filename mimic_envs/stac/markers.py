@@ -10,6 +10,8 @@ import mujoco
 import numpy as np
 from mujoco.batch import Batch
 
+from mimic_envs.clips.kinematics import quaternion_product
+
 _SWITCHED_OFF = ("CONTACT", "CONSTRAINT", "ACTUATION", "SENSOR")
 # as numbers: an array of joint types equals no enumeration member
 _FREE, _BALL, _SLIDE = (
@@ -206,18 +208,3 @@ def quaternion_difference(start: np.ndarray, end: np.ndarray) -> np.ndarray:
     sine = np.linalg.norm(turn[..., 1:], axis=-1, keepdims=True)
     angle = 2 * np.arctan2(sine, turn[..., :1])
     return turn[..., 1:] * np.where(sine < 1e-9, 2.0, angle / np.maximum(sine, 1e-9))
-
-
-def quaternion_product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Products of wxyz quaternions, (..., 4)."""
-    aw, ax, ay, az = np.moveaxis(a, -1, 0)
-    bw, bx, by, bz = np.moveaxis(b, -1, 0)
-    return np.stack(
-        [
-            aw * bw - ax * bx - ay * by - az * bz,
-            aw * bx + ax * bw + ay * bz - az * by,
-            aw * by - ax * bz + ay * bw + az * bx,
-            aw * bz + ax * by - ay * bx + az * bw,
-        ],
-        axis=-1,
-    )

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import hashlib
-import json
 import os
-import pathlib
 import queue
-import tempfile
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mimic_envs import bodies
-from mimic_envs import clips as clips_
 from mimic_envs.clips import kinematics
 from mimic_envs.messages import unknown
 from mimic_envs.stac import align, calibrate, poses
@@ -26,6 +20,7 @@ from mimic_envs.stac.markers import Markers
 
 if TYPE_CHECKING:
     from mimic_envs.stac.fit import Settings
+    from mimic_envs.stac.parts import Parts
 
 _ANCHOR_STRIDE = 8  # every eighth frame is solved from nothing, the others start in between
 _CAPACITY = 640  # frames that a processor works on together: 25 MB of Jacobians for the rodent
@@ -89,13 +84,11 @@ class Task:
     def rest_pose(self, markers: Markers) -> np.ndarray:
         """Expected mean of each used degree of freedom, (n,); 0 if not a hinge.
 
-        That of the body's built-in clips, or its default if it has none.
+        The body's usual pose, and the model's default for joints that it does not name.
         """
         qpos = self.neutral()
-        if "builtin/train" in clips_.builtin_sets(self.body):
-            usual = np.concatenate(clips_.load("builtin/train", self.body).motions()).mean(axis=0)
-            hinges = markers.qpos[markers.hinge & ~is_root(self.body, markers)]
-            qpos[hinges] = usual[hinges]
+        for joint, angle in self.body.usual_pose.items():
+            qpos[self.body.model.joint(joint).qposadr[0]] = angle
         return np.where(markers.hinge, qpos[markers.qpos], 0.0)
 
 
@@ -324,89 +317,3 @@ def _join(
     for quaternion in kinematics.quaternion_slices(markers.model):
         result[:, quaternion] /= np.linalg.norm(result[:, quaternion], axis=1, keepdims=True)
     return result
-
-
-class Parts:
-    """Finished parts of a fit on disk, so that an interrupted one goes on where it was.
-
-    Each file is written atomically; the folder is one of this very task's.
-    """
-
-    def __init__(self, folder: pathlib.Path | None) -> None:
-        """Keep parts in a folder, or nowhere."""
-        self._folder = folder
-
-    @classmethod
-    def open(
-        cls, path: str | os.PathLike[str] | None, task: Task, options: tuple[Any, ...]
-    ) -> Parts:
-        """Parts of the same task in this folder, removing those of other tasks."""
-        if path is None:
-            return cls(None)
-        folder, mark = pathlib.Path(path), _fingerprint(task, options)
-        folder.mkdir(parents=True, exist_ok=True)
-        parts = cls(folder)
-        label = folder / "task.txt"
-        if not label.is_file() or label.read_text() != mark:
-            parts._clear()
-            label.write_text(mark)
-        return parts
-
-    def calibration(self) -> Calibrated | None:
-        """The stored calibration, if there is one."""
-        if self._folder is None or not (self._folder / "calibration.npz").is_file():
-            return None
-        with np.load(self._folder / "calibration.npz") as file:
-            shared = calibrate.Shared(file["offsets"], float(file["scale"]), file["rest"])
-            return Calibrated(shared, float(file["noise"]), file["spread"])
-
-    def keep_calibration(self, found: Calibrated) -> None:
-        """Store a calibration."""
-        shared = found.shared
-        self._write(
-            "calibration.npz",
-            offsets=shared.offsets,
-            scale=shared.scale,
-            rest=shared.rest,
-            noise=found.noise,
-            spread=found.spread,
-        )
-
-    def chunks(self, number: int) -> np.ndarray | None:
-        """The stored poses of a group of chunks, if there are any."""
-        if self._folder is None or not (self._folder / f"chunks{number:06d}.npz").is_file():
-            return None
-        with np.load(self._folder / f"chunks{number:06d}.npz") as file:
-            return file["qpos"]
-
-    def keep_chunks(self, number: int, qpos: np.ndarray) -> None:
-        """Store the poses of a group of chunks."""
-        self._write(f"chunks{number:06d}.npz", qpos=qpos)
-
-    def remove(self) -> None:
-        """Delete everything stored, and the folder if nothing else is in it."""
-        if self._folder is not None:
-            self._clear()
-            with contextlib.suppress(OSError):
-                self._folder.rmdir()
-
-    def _write(self, name: str, **arrays: Any) -> None:
-        if self._folder is None:
-            return
-        with tempfile.NamedTemporaryFile(dir=self._folder, suffix=".npz", delete=False) as file:
-            np.savez(file, **arrays)
-        os.replace(file.name, self._folder / name)
-
-    def _clear(self) -> None:
-        if self._folder is not None:
-            for path in [*self._folder.glob("*.npz"), self._folder / "task.txt"]:
-                path.unlink(missing_ok=True)
-
-
-def _fingerprint(task: Task, options: tuple[Any, ...]) -> str:
-    digest = hashlib.sha256()
-    for array in (task.recorded, task.weights, task.offsets, task.body.model.body_pos):
-        digest.update(np.ascontiguousarray(array).tobytes())
-    head = [task.body.name, task.keypoints.names, *map(str, options)]
-    digest.update(json.dumps(head).encode())
-    return digest.hexdigest()

@@ -13,8 +13,8 @@ import numpy as np
 
 from mimic_envs import bodies
 from mimic_envs import clips as clips_
-from mimic_envs.clips.clipset import open_hdf5
 from mimic_envs.files import atomically
+from mimic_envs.reading import open_hdf5, read_dataset
 
 GROUP = "registration"
 """Group of a clip file that holds what a registration adds."""
@@ -142,29 +142,33 @@ class Registration:
             ValueError: Not a registration, or damaged.
         """
         clips = clips_.ClipSet.load(path, body)
-        with open_hdf5(path) as file:
+        with open_hdf5(path, "a registration") as file:
             if GROUP not in file:
                 raise ValueError(f"{path}: clips without a registration")
-            group = file[GROUP]
-            try:
-                joints = [_text(x) for x in group["joint_names"][()]]
-                return cls(
-                    clips=clips,
-                    keypoint_names=tuple(_text(x) for x in group["keypoint_names"][()]),
-                    offsets=group["offsets"][()],
-                    scale=float(group.attrs["scale"]),
-                    targets=group["targets"][()],
-                    weights=group["weights"][()],
-                    residuals=group["residuals"][()],
-                    noise=float(group.attrs["noise"]),
-                    joint_sd_deg=dict(
-                        zip(joints, map(float, group["joint_sd_deg"][()]), strict=True)
-                    ),
-                    settings=json.loads(group.attrs["settings"]),
-                    swapped={k.replace("|", "/"): v[()] for k, v in group["swapped"].items()},
-                )
-            except (KeyError, OSError, TypeError, ValueError) as error:
-                raise ValueError(f"{path}: damaged registration: {error}") from error
+            return cls._read(file[GROUP], clips, f"{path}, group {GROUP!r}")
+
+    @classmethod
+    def _read(cls, group: h5py.Group, clips: clips_.ClipSet, where: str) -> Registration:
+        def stored(name: str) -> np.ndarray:
+            return read_dataset(group[name], f"{where}, dataset {name!r}")
+
+        joints = [_text(x) for x in stored("joint_names")]
+        return cls(
+            clips=clips,
+            keypoint_names=tuple(_text(x) for x in stored("keypoint_names")),
+            offsets=stored("offsets"),
+            scale=float(group.attrs["scale"]),
+            targets=stored("targets"),
+            weights=stored("weights"),
+            residuals=stored("residuals"),
+            noise=float(group.attrs["noise"]),
+            joint_sd_deg=dict(zip(joints, map(float, stored("joint_sd_deg")), strict=True)),
+            settings=json.loads(group.attrs["settings"]),
+            swapped={
+                pair.replace("|", "/"): read_dataset(frames, f"{where}, {pair!r}")
+                for pair, frames in group["swapped"].items()
+            },
+        )
 
 
 def _text(value: object) -> str:

@@ -99,7 +99,7 @@ class TestRealRodent:
         path = tmp_path / "clips.h5"
         real.save(path)
         assert [p.name for p in tmp_path.iterdir()] == ["clips.h5"]
-        env = gymnasium.make("mimic_envs/Rodent-v0", clips=str(path))
+        env = gymnasium.make("mimic_envs/Rodent-v1", clips=str(path))
         env.reset(seed=0, options={"clip": 2, "frame": 0})
         observation, reward, *_ = env.step(np.zeros(env.action_space.shape, np.float32))
         assert np.isfinite(observation).all()
@@ -252,7 +252,9 @@ class TestBadInput:
             stac.fit(short, "mouse_arm", clip_frames=0, settings=QUICK)
 
     def test_scale(self, short) -> None:
-        with pytest.raises(ValueError, match=r"scale must be a positive number, got -1\.0"):
+        with pytest.raises(
+            ValueError, match=r"scale must be a positive number, from 0.001 to 1000, got -1\.0"
+        ):
             stac.fit(short, "mouse_arm", scale=-1.0, settings=QUICK)
 
 

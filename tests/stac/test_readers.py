@@ -11,6 +11,7 @@ import pytest
 import scipy.io
 
 from mimic_envs import bodies, stac
+from mimic_envs.stac import matlab
 
 NAMES = ["Snout", "EarL", "EarR", "TailBase"]
 
@@ -49,6 +50,50 @@ def test_matlab_7_3(tmp_path, positions) -> None:
             cells.append(file[f"#refs#/{i}"].ref)
         file.create_dataset("joint_names", data=np.array([cells]).T, dtype=h5py.ref_dtype)
     same(stac.read(path, 50, "mm"), positions)
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_matlab_variables_are_read_as_scipy_reads_them(tmp_path, compressed) -> None:
+    draw = np.random.default_rng(0)
+    cells = np.empty((1, 3), object)
+    cells[0] = ["Snout", "größe", "c"]
+    nested = np.empty((1, 2), object)
+    nested[0] = [cells, "x"]
+    numbers = {
+        "cube": draw.normal(size=(4, 3, 5)),
+        "short": np.arange(6, dtype=np.int16).reshape(2, 3),
+        "long": np.arange(3, dtype=np.uint64),
+        "flags": np.array([[True, False]]),
+        "nothing": np.zeros((0, 3)),
+        "one": 3.5,
+    }
+    others = {"text": "hello", "rows": np.array(["ab ", "cde"]), "cells": cells}
+    others |= {"nested": nested, "struct": {"x": 1}}
+    path = tmp_path / "k.mat"
+    scipy.io.savemat(path, numbers | others, do_compression=compressed)
+    found, expected = matlab.load(path, {*numbers, *others}), scipy.io.loadmat(path)
+    for name in numbers:
+        np.testing.assert_array_equal(found[name], expected[name])
+    names = ["Snout", "größe", "c"]
+    assert (found["text"], found["rows"], found["cells"]) == ("hello", ["ab ", "cde"], names)
+    assert (found["nested"], found["struct"]) == ([names, "x"], None)
+    assert matlab.load(path, {"one"})["cube"] is None
+
+
+def test_matlab_of_the_other_byte_order(tmp_path, positions) -> None:
+    path = tmp_path / "k.mat"
+    scipy.io.savemat(path, {"pred": positions})
+    little = path.read_bytes()
+
+    def swapped(start: int, stop: int, width: int) -> bytes:
+        return np.frombuffer(little[start:stop], f"<u{width}").byteswap().tobytes()
+
+    # tags, flags and dimensions, then the name in a short element, then the numbers
+    name = 128 + 8 + 16 + 8 + 16
+    big = little[:124] + swapped(124, 126, 2) + b"MI" + swapped(128, name + 4, 4)
+    big += little[name + 4 : name + 8] + swapped(name + 8, name + 16, 4)
+    path.write_bytes(big + swapped(name + 16, len(little), 8))
+    np.testing.assert_array_equal(matlab.load(path, {"pred"})["pred"], positions)
 
 
 def test_matlab_with_several_animals_and_skeleton(tmp_path, positions) -> None:
