@@ -1,5 +1,25 @@
 """Physics backends: one protocol, three engines."""
 
-from mimic_envs.physics.backend import Physics, PhysicsState, make, names
+from mimic_envs.physics.backend import (
+    DEFAULT,
+    FIELDS,
+    HostPhysics,
+    Physics,
+    PhysicsState,
+    World,
+    make,
+    names,
+    unsupported,
+)
 
-__all__ = ["Physics", "PhysicsState", "make", "names"]
+__all__ = [
+    "DEFAULT",
+    "FIELDS",
+    "HostPhysics",
+    "Physics",
+    "PhysicsState",
+    "World",
+    "make",
+    "names",
+    "unsupported",
+]

@@ -1,109 +1,39 @@
 """C MuJoCo on a thread pool: the default on CPU, and the reference for scores.
 
-A simulation is the leading part of its integration-state row: time, qpos, qvel,
-act, history and warm start, in float64. The functional face carries that row
-through JAX bit for bit, as pairs of uint32 words, so that a step is a pure
-function of its arguments without enabling float64 in JAX.
+The functional face carries a simulation's state row (see `NativeBatch`) through JAX bit for
+bit, as pairs of uint32 words, so that a step is a pure function of its arguments without
+enabling float64 in JAX.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import logging
+import functools
 import threading
-from typing import Any
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
 import mujoco
 import numpy as np
 from jax.experimental.buffer_callback import buffer_callback
-from mujoco import batch as mujoco_batch
 
 from mimic_envs import bodies
-from mimic_envs.physics.backend import PhysicsState, control_range
-
-_State = mujoco.mjtState
-_ROW = (
-    _State.mjSTATE_TIME,
-    _State.mjSTATE_QPOS,
-    _State.mjSTATE_QVEL,
-    _State.mjSTATE_ACT,
-    _State.mjSTATE_HISTORY,
-    _State.mjSTATE_WARMSTART,
+from mimic_envs.clips import kinematics
+from mimic_envs.physics.backend import (
+    PhysicsState,
+    SharedPrograms,
+    World,
+    checked_world,
+    derive,
+    require_both,
 )
-_INVALID = slice(  # warnings about positions, velocities, accelerations and controls
-    int(mujoco.mjtWarning.mjWARN_BADQPOS), int(mujoco.mjtWarning.mjWARN_BADCTRL) + 1
-)
-_EXPECTED = ("Nan, Inf or huge value", "Inertia matrix is too close", "Linesearch objective")
-_POSITION_STAGE = int(mujoco.mjtStage.mjSTAGE_POS.value)
-_OUTPUTS = ("qpos", "qvel", "act", "xpos", "xquat", "actuator_force")
+from mimic_envs.physics.native_batch import NativeBatch, data_of, row_size
+from mimic_envs.validation import Range
 
 
-class NativeBatch:
-    """A number of simulations that live in a `mujoco.batch.Batch`.
-
-    Attributes:
-        rows: Live view of the state rows, (n, row) float64. Write to it to load states.
-        diverged: Which simulations are invalid, (n,) bool; they no longer move.
-            Clear an entry after loading a valid row.
-    """
-
-    def __init__(self, model: mujoco.MjModel, count: int, substeps: int, threads: int = 0) -> None:
-        self._batch = mujoco_batch.Batch(model, count, min(threads, count) or int(count == 1))
-        self._substeps = substeps
-        self.rows = self._batch.state[:, : row_size(model)]
-        self.diverged = np.zeros(count, bool)
-        self._ctrl = self._batch.bind("ctrl")
-        self._middle, self._half = control_range(model)
-        if self._ctrl.ctypes.data - self._batch.state.ctypes.data != 8 * self.rows.shape[1]:
-            raise RuntimeError("this MuJoCo orders its integration state differently")
-        self._warnings = self._batch.warning[:, _INVALID, 1]
-        self._outputs = [self._batch.bind(name).reshape(count, -1) for name in _OUTPUTS]
-        self._batch.reset()
-
-    def advance(self, actions: np.ndarray, mask: np.ndarray | None = None) -> None:
-        """One control step; a simulation that diverges keeps its last finite state.
-
-        Args:
-            actions: (n, nu) within [-1, 1].
-            mask: Which simulations to move, (n,) bool; all if not given.
-        """
-        move = ~self.diverged if mask is None else mask & ~self.diverged
-        before = self.rows.copy()
-        self._ctrl[:] = self._middle + self._half * actions
-        self._warnings[:] = 0
-        try:
-            self._batch.step(
-                None if move.all() else move, nstep=self._substeps, stage=_POSITION_STAGE
-            )
-        except mujoco_batch.SimulationError as error:
-            self.diverged[error.ids] = True
-        finite = np.isfinite(self.rows)
-        if finite.all() and not (self._warnings.any() or self.diverged.any()):
-            return
-        bad = move & (self.diverged | self._warnings.any(axis=1) | ~finite.all(axis=1))
-        if bad.any():
-            self.rows[bad] = before[bad]
-            self._batch.forward(bad, stage=_POSITION_STAGE)
-            self.diverged |= bad
-
-    def outputs(self, out: np.ndarray) -> np.ndarray:
-        """Write everything of `PhysicsState` but the row side by side into `out`, and return it.
-
-        What is written for a simulation that did not move is that of its last move.
-
-        Args:
-            out: (n, `NativePhysics.width`) float32.
-        """
-        return np.concatenate(self._outputs, axis=1, out=out, casting="same_kind")
-
-    def qpos(self, i: int) -> np.ndarray:
-        """Generalised positions of one simulation, (nq,) float64, a copy."""
-        return self._batch.bind("qpos")[i].copy()
-
-
-class NativePhysics:
+class NativePhysics(SharedPrograms):
     """`Physics` by C MuJoCo in float64.
 
     Args:
@@ -112,13 +42,14 @@ class NativePhysics:
     """
 
     name = "native"
+    on_host = True
 
-    def __init__(self, body: bodies.Body, threads: int = 0) -> None:
+    def __init__(self, body: bodies.Body, threads: Annotated[int, Range(0)] = 0) -> None:
         self.body = body
         self.threads = int(threads)
         self.settings = (self.threads,)
         self._model = body.model
-        self._batches: dict[int, NativeBatch] = {}
+        self._batches: dict[tuple[int, tuple[str, ...]], _KnownFields] = {}
         self._lock = threading.Lock()
         model = self._model
         self._shapes = {
@@ -141,10 +72,19 @@ class NativePhysics:
         return NativeBatch(self._model, count, self.body.substeps, self.threads)
 
     def reset(
-        self, qpos: jax.Array, qvel: jax.Array, act: jax.Array, xpos: jax.Array, xquat: jax.Array
+        self,
+        qpos: jax.Array,
+        qvel: jax.Array,
+        act: jax.Array,
+        xpos: jax.Array | None = None,
+        xquat: jax.Array | None = None,
     ) -> PhysicsState:
         """See `Physics.reset`."""
         model = self._model
+        require_both(xpos, xquat)
+        if xpos is None or xquat is None:
+            shapes = [jax.ShapeDtypeStruct(self._shapes[k], jnp.float32) for k in ("xpos", "xquat")]
+            xpos, xquat = _call_host(self._kinematics, tuple(shapes), qpos)
         rest = row_size(model) - 1 - model.nq - model.nv - model.na
         row = jnp.concatenate([jnp.zeros(1), qpos, qvel, act, jnp.zeros(rest)])
         return PhysicsState(
@@ -158,23 +98,22 @@ class NativePhysics:
             private=float64_words(row),
         )
 
-    def step(self, state: PhysicsState, action: jax.Array) -> PhysicsState:
+    def step(
+        self, state: PhysicsState, action: jax.Array, world: World | None = None
+    ) -> PhysicsState:
         """See `Physics.step`. Works under `jit`, `vmap` and `scan`."""
         shapes = (
             jax.ShapeDtypeStruct((self._words,), jnp.uint32),
             jax.ShapeDtypeStruct((self.width,), jnp.float32),
             jax.ShapeDtypeStruct((), jnp.bool_),
         )
-        given = (state.private, action, state.diverged)
-        if jax.default_backend() == "cpu":
-            # not `pure_callback`, which copies its arguments by tasks for the very threads that
-            # wait for the callback, and now and then hangs on few cores (jax issue 24255)
-            call = buffer_callback(self._step_in_buffers, shapes, vmap_method="broadcast_all")
-            words, packed, diverged = call(*given)
-        else:
-            words, packed, diverged = jax.pure_callback(
-                self._step_on_host, shapes, *given, vmap_method="broadcast_all"
-            )
+        given = [state.private, action, state.diverged]
+        names: tuple[str, ...] = ()
+        world = checked_world(self._model, world)
+        if world is not None:
+            names = tuple(world.fields)
+            given += [*world.fields.values()] + ([] if world.force is None else [world.force])
+        words, packed, diverged = _call_host(functools.partial(self._step, names), shapes, *given)
         moved = self.unpack(packed, diverged, words)
         # an invalid simulation stays as it was
         moved = jax.tree.map(lambda old, new: jnp.where(diverged, old, new), state, moved)
@@ -189,65 +128,109 @@ class NativePhysics:
             start += size
         return PhysicsState(**fields, diverged=diverged, private=private)
 
-    def positions_and_velocities(self, private: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """`qpos` (..., nq) and `qvel` (..., nv) in float64 from `PhysicsState.private`."""
-        rows = np.ascontiguousarray(private).view(np.float64)
+    def pack(self, state: PhysicsState) -> jax.Array:
+        """See `HostPhysics.pack`."""
+        return jnp.concatenate([getattr(state, name).reshape(-1) for name in self._shapes])
+
+    def snapshot(self, state: PhysicsState) -> jax.Array:
+        """See `Physics.snapshot`: the words of the state row."""
+        return state.private
+
+    def data(self, state: PhysicsState, control: np.ndarray) -> mujoco.MjData:
+        """See `Physics.data`."""
+        row = np.ascontiguousarray(state.private).view(np.float64)
+        return derive(self._model, data_of(self._model, row), np.asarray(control))
+
+    def positions_and_velocities(self, snapshot: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """See `Physics.positions_and_velocities`."""
+        rows = np.ascontiguousarray(snapshot).view(np.float64)
         nq, nv = self._model.nq, self._model.nv
         return rows[..., 1 : 1 + nq].copy(), rows[..., 1 + nq : 1 + nq + nv].copy()
 
-    def _step_on_host(
-        self, words: np.ndarray, actions: np.ndarray, diverged: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        words, actions, diverged = (np.asarray(x) for x in (words, actions, diverged))
-        results = (
-            np.empty_like(words),
-            np.empty((*diverged.shape, self.width), np.float32),
-            np.empty_like(diverged),
-        )
-        self._step(results, words, actions, diverged)
-        return results
-
-    def _step_in_buffers(self, _: Any, results: tuple[Any, ...], *given: Any) -> None:
-        self._step(tuple(np.asarray(x) for x in results), *(np.asarray(x) for x in given))
+    def _kinematics(self, results: tuple[np.ndarray, ...], qpos: np.ndarray) -> None:
+        xpos, xquat = results
+        out = xpos.reshape(-1, *xpos.shape[-2:]), xquat.reshape(-1, *xquat.shape[-2:])
+        kinematics.forward(self._model, qpos.reshape(-1, self._model.nq), out)
 
     def _step(
         self,
+        names: tuple[str, ...],
         results: tuple[np.ndarray, ...],
         words: np.ndarray,
         actions: np.ndarray,
         diverged: np.ndarray,
+        *changes: np.ndarray,
     ) -> None:
-        """Step simulations, (..., words), and write words, outputs and flags into `results`."""
-        count = diverged.size
+        """Step simulations, (..., words), and write words, outputs and flags into `results`.
+
+        Changes are the world's fields of these names, and then its force if it has one.
+        """
+        count, lead = diverged.size, diverged.ndim
+        flat = [x.reshape(count, *x.shape[lead:]) for x in changes]
         with self._lock:
-            if count not in self._batches:
-                self._batches[count] = self.batch(count)
-            batch = self._batches[count]
+            if (count, names) not in self._batches:
+                self._batches[count, names] = _KnownFields(self.batch(count))
+            known = self._batches[count, names]
+            known.set(dict(zip(names, flat, strict=False)))
+            batch = known.batch
             batch.rows[:] = words.view(np.float64).reshape(count, -1)
             batch.diverged[:] = diverged.reshape(count)
-            batch.advance(actions.reshape(count, -1))
+            force = flat[len(names)] if len(flat) > len(names) else None
+            batch.advance(actions.reshape(count, -1), force=force)
             new_words, packed, flags = results
             new_words[...] = batch.rows.copy().view(np.uint32).reshape(new_words.shape)
             batch.outputs(packed.reshape(count, self.width))
             flags[...] = batch.diverged.reshape(flags.shape)
 
 
-def _log(message: str) -> None:
-    """Instead of printing, and writing MUJOCO_LOG.TXT where the user happens to be.
+class _KnownFields:
+    """A batch and the fields it has, since setting those that it has already costs time."""
 
-    Simulations that diverge are flagged, so what MuJoCo says about them is for debugging.
+    def __init__(self, batch: NativeBatch) -> None:
+        self.batch = batch
+        self._fields: dict[str, np.ndarray] = {}
+
+    def set(self, fields: dict[str, np.ndarray]) -> None:
+        """Set fields of all simulations, (n, ...) each, of the same names at every call."""
+        if not fields:
+            return
+        if not self._fields:
+            self._fields = {name: np.full_like(x, np.nan) for name, x in fields.items()}
+        parts = [(x != self._fields[k]).reshape(len(x), -1) for k, x in fields.items()]
+        ids = np.flatnonzero(np.concatenate(parts, axis=1).any(axis=1))
+        if ids.size:
+            self.batch.set_fields(ids, {name: x[ids] for name, x in fields.items()})
+            for name, x in fields.items():
+                self._fields[name][ids] = x[ids]
+
+
+def _call_host(
+    function: Callable[..., None], shapes: tuple[jax.ShapeDtypeStruct, ...], *given: jax.Array
+) -> Any:
+    """Call a function of NumPy arrays, which may have leading axes, in a traced program.
+
+    Args:
+        function: Takes the arrays to write its results to, and then what is given.
+        shapes: Of the results.
+        *given: Arrays, the first with one axis.
     """
-    level = logging.DEBUG if message.startswith(_EXPECTED) else logging.WARNING
-    logging.getLogger("mimic_envs.mujoco").log(level, message)
 
+    def in_buffers(_: Any, results: tuple[Any, ...], *given: Any) -> None:
+        function(tuple(np.asarray(x) for x in results), *(np.asarray(x) for x in given))
 
-if mujoco.get_mju_user_warning() is None:
-    mujoco.set_mju_user_warning(_log)
+    def on_host(*given: Any) -> tuple[np.ndarray, ...]:
+        arrays = [np.asarray(x) for x in given]
+        lead = arrays[0].shape[:-1]
+        results = tuple(np.empty((*lead, *x.shape), x.dtype) for x in shapes)
+        function(results, *arrays)
+        return results
 
-
-def row_size(model: mujoco.MjModel) -> int:
-    """Float64 numbers in a simulation's state row."""
-    return sum(mujoco.mj_stateSize(model, int(part)) for part in _ROW)
+    if jax.default_backend() == "cpu":
+        # not `pure_callback`, which copies its arguments by tasks for the very threads that
+        # wait for the callback, and now and then hangs on few cores (jax issue 24255)
+        call = buffer_callback(in_buffers, shapes, vmap_method="broadcast_all")
+        return call(*given)
+    return jax.pure_callback(on_host, shapes, *given, vmap_method="broadcast_all")
 
 
 def float64_words(x: jax.Array) -> jax.Array:

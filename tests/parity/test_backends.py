@@ -18,7 +18,7 @@ import pytest
 import mimic_envs
 from mimic_envs import bodies
 from mimic_envs.clips import kinematics
-from mimic_envs.env import FunctionalEnv, State
+from mimic_envs.env import Environment, State
 
 COUNT = 200
 
@@ -51,8 +51,8 @@ def stepped(name: str, backend: str) -> State:
     given = [jnp.asarray(x, jnp.float32) for x in (qpos, qvel, act, xpos, xquat)]
     actions = jnp.asarray(rng.uniform(-1, 1, (COUNT, model.nu)), jnp.float32)
 
-    def one(env: FunctionalEnv, clip, frame, given, action) -> State:
-        state = env.start(jnp.zeros(2, jnp.uint32), clip, frame)
+    def one(env: Environment, clip, frame, given, action) -> State:
+        state = env.start(jnp.zeros(2, jnp.uint32), {"clip": clip, "frame": frame}, ())
         state = dataclasses.replace(state, physics=env.physics.reset(*given))
         return env.step(state, action)
 
@@ -113,4 +113,7 @@ def test_reset_and_layout_are_the_same(body: bodies.Body, backend: str) -> None:
     assert envs[0].observation_layout() == envs[1].observation_layout()
     for group in ours.obs:
         np.testing.assert_array_equal(ours.obs[group], theirs.obs[group])
-    assert (int(ours.clip), int(ours.frame)) == (int(theirs.clip), int(theirs.frame))
+    assert (int(ours.command.clip), int(ours.command.frame)) == (
+        int(theirs.command.clip),
+        int(theirs.command.frame),
+    )

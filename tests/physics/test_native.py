@@ -15,25 +15,25 @@ import pytest
 import mimic_envs
 from mimic_envs import bodies
 from mimic_envs.clips import kinematics
-from mimic_envs.env import FunctionalEnv, State
-from mimic_envs.physics import make
+from mimic_envs.env import Environment, State
+from mimic_envs.physics import make, unsupported
 from mimic_envs.physics.native import float64_words, row_size
 
-reset = jax.jit(jax.vmap(FunctionalEnv.reset, in_axes=(None, 0)))
-step = jax.jit(jax.vmap(FunctionalEnv.step, in_axes=(None, 0, 0)))
+reset = jax.jit(jax.vmap(Environment.reset, in_axes=(None, 0)))
+step = jax.jit(jax.vmap(Environment.step, in_axes=(None, 0, 0)))
 
 
 @pytest.fixture(scope="module")
-def env() -> FunctionalEnv:
+def env() -> Environment:
     return mimic_envs.make("rodent", clips="builtin/tiny")
 
 
 @pytest.fixture(scope="module")
-def started(env: FunctionalEnv) -> State:
+def started(env: Environment) -> State:
     return reset(env, jax.random.split(jax.random.key(3), 6))
 
 
-def actions(env: FunctionalEnv, count: int, seed: int = 0) -> jax.Array:
+def actions(env: Environment, count: int, seed: int = 0) -> jax.Array:
     return jax.random.uniform(
         jax.random.key(seed), (count, env.action_size), minval=-0.2, maxval=0.2
     )
@@ -52,7 +52,7 @@ def test_float64_words_are_exact() -> None:
     )
 
 
-def test_a_step_is_mj_step(env: FunctionalEnv, started: State) -> None:
+def test_a_step_is_mj_step(env: Environment, started: State) -> None:
     """The functional step equals a plain loop over `mj_step` in float64, bit for bit."""
     model, chosen = env.body.model, actions(env, 6)
     after = step(env, started, chosen)
@@ -69,7 +69,7 @@ def test_a_step_is_mj_step(env: FunctionalEnv, started: State) -> None:
         np.testing.assert_array_equal(after.physics.act[i], data.act.astype(np.float32))
 
 
-def test_body_poses_are_current(env: FunctionalEnv, started: State) -> None:
+def test_body_poses_are_current(env: Environment, started: State) -> None:
     after = step(env, started, actions(env, 6))
     rows = np.asarray(after.physics.private).view(np.float64)
     xpos, xquat = kinematics.forward(env.body.model, rows[:, 1 : 1 + env.body.model.nq])
@@ -77,7 +77,7 @@ def test_body_poses_are_current(env: FunctionalEnv, started: State) -> None:
     np.testing.assert_allclose(after.physics.xquat, xquat, atol=1e-6)
 
 
-def test_result_does_not_depend_on_threads_or_batch(env: FunctionalEnv, started: State) -> None:
+def test_result_does_not_depend_on_threads_or_batch(env: Environment, started: State) -> None:
     chosen = actions(env, 6)
     reference = np.asarray(step(env, started, chosen).physics.private)
     for threads in (1, 2, 3):
@@ -89,8 +89,8 @@ def test_result_does_not_depend_on_threads_or_batch(env: FunctionalEnv, started:
     np.testing.assert_array_equal(step(env, alone, chosen[2:3]).physics.private, reference[2:3])
 
 
-def test_one_compilation_for_all_steps(env: FunctionalEnv, started: State) -> None:
-    fresh = jax.jit(jax.vmap(FunctionalEnv.step, in_axes=(None, 0, 0)))
+def test_one_compilation_for_all_steps(env: Environment, started: State) -> None:
+    fresh = jax.jit(jax.vmap(Environment.step, in_axes=(None, 0, 0)))
     state = started
     for seed in range(4):
         state = fresh(env, state, actions(env, 6, seed))
@@ -112,7 +112,7 @@ def broken(state: State, which: int, velocity: float) -> State:
 
 @pytest.mark.parametrize("velocity", [1e9, 1e12, np.inf, np.nan])
 def test_divergence_ends_one_environment_only(
-    env: FunctionalEnv, started: State, velocity: float
+    env: Environment, started: State, velocity: float
 ) -> None:
     chosen = actions(env, 6)
     healthy = step(env, started, chosen)
@@ -130,7 +130,7 @@ def test_divergence_ends_one_environment_only(
     np.testing.assert_array_equal(after.obs["reference"][others], healthy.obs["reference"][others])
 
 
-def test_divergence_is_for_good_until_a_reset(env: FunctionalEnv, started: State) -> None:
+def test_divergence_is_for_good_until_a_reset(env: Environment, started: State) -> None:
     chosen = actions(env, 6)
     state = step(env, broken(started, 1, 1e12), chosen)
     frozen = np.asarray(state.physics.qpos[1])
@@ -138,13 +138,13 @@ def test_divergence_is_for_good_until_a_reset(env: FunctionalEnv, started: State
         state = step(env, state, chosen)
         assert bool(state.physics.diverged[1])
         np.testing.assert_array_equal(state.physics.qpos[1], frozen)
-    autoreset = jax.jit(jax.vmap(FunctionalEnv.step_autoreset, in_axes=(None, 0, 0)))
+    autoreset = jax.jit(jax.vmap(Environment.step_autoreset, in_axes=(None, 0, 0)))
     state, final = autoreset(env, state, chosen)
     assert bool(final.terminated[1])
     assert not np.asarray(state.physics.diverged).any()
 
 
-def test_non_finite_action_counts_as_divergence(env: FunctionalEnv, started: State) -> None:
+def test_non_finite_action_counts_as_divergence(env: Environment, started: State) -> None:
     after = step(env, started, actions(env, 6).at[2, 5].set(jnp.nan))
     assert np.asarray(after.terminated).tolist() == [i == 2 for i in range(6)]
     assert np.isfinite(np.asarray(after.obs["proprioception"])).all()
@@ -165,6 +165,12 @@ def test_row_is_the_leading_part_of_the_state(rodent: bodies.Body) -> None:
 def test_unknown_backend() -> None:
     with pytest.raises(ValueError, match="unknown backend 'mjz'; did you mean 'mjx'"):
         make("mjz", bodies.get("rodent"))
+
+
+def test_a_supported_body_has_no_reason_against_it(rodent: bodies.Body) -> None:
+    assert [unsupported(name, rodent) for name in ("native", "mjx")] == [None, None]
+    with pytest.raises(ValueError, match="native"):
+        unsupported("nativ", rodent)
 
 
 def test_divergence_neither_prints_nor_writes_a_file(tmp_path) -> None:
