@@ -1,4 +1,4 @@
-"""Scores: metrics, the protocol mimic-1, statistics and results."""
+"""Scores: metrics, the protocol, statistics and results."""
 
 from mimic_envs.scoring.metrics import Trajectory
 from mimic_envs.scoring.protocol import PROTOCOL, Actor, rollout, score

@@ -15,8 +15,9 @@ import jax
 import jax.numpy as jnp
 
 from mimic_envs.controllers import RememberingController
-from mimic_envs.env import FunctionalEnv, State
+from mimic_envs.env import Environment, State
 from mimic_envs.scoring import policies
+from mimic_envs.text import plain
 
 
 class Experts:
@@ -49,7 +50,7 @@ class Experts:
             for one, own, remembered in zip(self._own, params, memory, strict=True)
         ]
         actions = jnp.stack([action for action, _ in answers])
-        return actions[state.clip], tuple(remembered for _, remembered in answers)
+        return actions[state.command.clip], tuple(remembered for _, remembered in answers)
 
 
 def clip_folders(folder: str | os.PathLike[str]) -> dict[str, pathlib.Path]:
@@ -70,17 +71,16 @@ def problems(found: dict[str, pathlib.Path], clips: Sequence[str]) -> list[str]:
 
 
 def load(
-    folder: str | os.PathLike[str], env: FunctionalEnv, name: str = "policy"
+    folder: str | os.PathLike[str], env: Environment, name: str = "policy"
 ) -> RememberingController:
     """What acts in one training run: the policy in a folder, or its experts.
 
     Raises:
         ValueError: Not a policy for this environment, or not an expert for each of its clips.
-        RuntimeError: An architecture needs a package that is not installed.
     """
     found = clip_folders(folder)
     if not found:
         return policies.load(folder, env, name)
     if wrong := problems(found, env.clips.names):
-        raise ValueError(f"{folder}: {'; '.join(wrong)}")
+        raise ValueError(plain(f"{folder}: {'; '.join(wrong)}", 1000))
     return Experts(name, [policies.load(found[clip], env, clip) for clip in env.clips.names])

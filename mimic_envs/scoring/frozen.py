@@ -1,7 +1,12 @@
 """Protocols as data: which bodies and clips, and what is counted.
 
-`protocols/<name>.json` never changes once it is used. What a later version of this package
-does differently gets a protocol of its own, and a table of its own on the leaderboard.
+A protocol starts as a draft: its file `protocols/<name>.json` says `"draft": true`, its name ends
+in `-draft`, and `python -m leaderboard.draft` brings it up to the present bodies and clips. Scores
+under a draft are provisional.
+
+A frozen protocol never changes. To freeze a draft, copy its file to the name without `-draft`,
+remove `"draft"` from it, and add its SHA-256 to `FROZEN`. What a later version of this package does
+differently gets a protocol of its own, and a table of its own on the leaderboard.
 """
 
 from __future__ import annotations
@@ -22,6 +27,8 @@ from mimic_envs.clips import ClipSet
 from mimic_envs.messages import unknown
 
 FOLDER = pathlib.Path(__file__).parent / "protocols"
+FROZEN: Mapping[str, str] = {}
+"""SHA-256 of the file of each frozen protocol, by name, see `file_hash`."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,10 +54,11 @@ class FrozenClips:
 
 @dataclasses.dataclass(frozen=True)
 class Protocol:
-    """A frozen protocol.
+    """A protocol.
 
     Attributes:
-        name: Name and version, for example `mimic-1`.
+        name: Name and version; that of a draft ends in `-draft`.
+        draft: Whether it may still change.
         rules: How clips are run and counted, plain JSON.
         env_ids: Environment id of each body.
         test: For each track and body the clips that are scored.
@@ -59,11 +67,22 @@ class Protocol:
     """
 
     name: str
+    draft: bool
     rules: Mapping[str, Any]
     env_ids: Mapping[str, str]
     test: Mapping[str, Mapping[str, FrozenClips]]
     train: Mapping[str, FrozenClips]
     kinds: Mapping[str, str]
+
+    @property
+    def notice(self) -> str:
+        """What readers of a score under a draft must know; empty for a frozen protocol."""
+        if not self.draft:
+            return ""
+        return (
+            f"Protocol {self.name} is a draft: bodies, clips and rules may still change. "
+            "Scores under it are provisional."
+        )
 
     def clips(self, track: str, body: str) -> FrozenClips:
         """The test clips of a track and body.
@@ -79,6 +98,12 @@ class Protocol:
         if found.why_closed:
             raise ValueError(f"track {track!r} of body {body!r} is closed: {found.why_closed}")
         return found
+
+    def check(self, clips: ClipSet, name: str) -> None:
+        """Raise ValueError if clips with the name of a test set are not those of the protocol."""
+        for sets in self.test.values():
+            if clips.body.name in sets and sets[clips.body.name].name == name:
+                check_clips(sets[clips.body.name], clips)
 
     def forbidden(self) -> dict[str, str]:
         """SHA-256 of all test sets and test clips, with the name of each: never train on them."""
@@ -102,13 +127,39 @@ def get(name: str) -> Protocol:
     """The protocol of that name.
 
     Raises:
-        ValueError: No such protocol; the message names the nearest one.
+        ValueError: No such protocol; the message names the nearest one. Or see `load`.
     """
     if name not in names():
         raise ValueError(unknown("protocol", name, names()))
-    record = json.loads((FOLDER / f"{name}.json").read_text())
+    return load(FOLDER / f"{name}.json", FROZEN)
+
+
+def load(path: pathlib.Path, known: Mapping[str, str]) -> Protocol:
+    """Read the file of a protocol.
+
+    Args:
+        path: The file.
+        known: SHA-256 of the frozen protocols by name.
+
+    Raises:
+        ValueError: It is no draft and its content is not what was frozen under its name, or its
+            names disagree.
+    """
+    record = json.loads(path.read_text())
+    name, draft = record["protocol"], record.get("draft", False)
+    if name != path.stem or draft != name.endswith("-draft"):
+        raise ValueError(
+            f"{path.name} has protocol {name!r} and draft {json.dumps(draft)}; a file has the name "
+            "of its protocol, and the name of a draft, and of nothing else, ends in '-draft'"
+        )
+    if not draft and file_hash(path) != known.get(name):
+        raise ValueError(
+            f"protocol {name!r} must not change: {path.name} has SHA-256 {file_hash(path)}, "
+            f"what was frozen has {known.get(name)}"
+        )
     return Protocol(
-        name=record["protocol"],
+        name=name,
+        draft=draft,
         rules=record["rules"],
         env_ids={body: one["env_id"] for body, one in record["bodies"].items()},
         test={
@@ -118,6 +169,11 @@ def get(name: str) -> Protocol:
         train={body: _frozen(one["train"]) for body, one in record["bodies"].items()},
         kinds=record["kinds"],
     )
+
+
+def file_hash(path: pathlib.Path) -> str:
+    """SHA-256 of a protocol's file, with line feeds as ends of lines on every system."""
+    return hashlib.sha256(path.read_text().encode()).hexdigest()
 
 
 def _frozen(record: dict[str, Any]) -> FrozenClips:

@@ -13,7 +13,7 @@ import numpy as np
 
 from mimic_envs import bodies
 from mimic_envs.clips import kinematics
-from mimic_envs.tasks import indices
+from mimic_envs.mdp import indices
 from mimic_envs.tasks.imitation import SCORE_CAP
 
 ERRORS = {
@@ -37,6 +37,8 @@ class Trajectory:
         diverged: Whether the simulation was invalid, (T,) bool.
         crossed: Whether a termination limit was crossed, (T,) bool.
         failed_at: The first step whose action was not finite; None if there was none.
+        scores: The environment's own score of each frame, (T,), which counts where a task has
+            no float64 scorer of its own.
     """
 
     qpos: np.ndarray
@@ -45,6 +47,18 @@ class Trajectory:
     diverged: np.ndarray
     crossed: np.ndarray
     failed_at: int | None = None
+    scores: np.ndarray | None = None
+
+
+def latched_frames(trajectory: Trajectory) -> dict[str, np.ndarray]:
+    """Per-frame score of a task: the environment's own, and 0 after the first failure.
+
+    Returns:
+        `score`, (T,) float64.
+    """
+    assert trajectory.scores is not None
+    failed = np.maximum.accumulate(trajectory.crossed | trajectory.diverged)
+    return {"score": np.where(failed, 0.0, trajectory.scores.astype(np.float64))}
 
 
 def caps(body: bodies.Body) -> dict[str, float]:

@@ -4,9 +4,8 @@ Options: `hidden`, the widths of the hidden layers; `activation`, one of `ACTIVA
 `squash`, whether actions pass through tanh (else they are clipped); `clip`, to how many
 standard deviations the observation is clipped.
 
-Tensors, D the width of the whole observation (all groups in order, with an anchor its action
-last): `mean` (D,), `std` (D,); and for each layer i, the last included, `layer_<i>/weight`
-(in, out) and `layer_<i>/bias` (out,).
+Tensors, D the width of the whole observation (all groups in order): `mean` (D,), `std` (D,); and
+for each layer i, the last included, `layer_<i>/weight` (in, out) and `layer_<i>/bias` (out,).
 """
 
 from __future__ import annotations
@@ -30,6 +29,7 @@ ACTIVATIONS = {
     "tanh": jnp.tanh,
 }
 _MOST_LAYERS = 20
+_HIGHEST_CLIP = float(np.finfo(np.float32).max)
 Activation = Callable[[jax.Array], jax.Array]
 Shapes = dict[str, tuple[int, ...]]
 
@@ -66,9 +66,9 @@ def check_options(options: dict[str, Any], *names: str) -> None:
     if not isinstance(hidden, list) or not all(map(is_width, hidden)) or len(hidden) > _MOST_LAYERS:
         raise ValueError(f"hidden must be at most {_MOST_LAYERS} widths from 1 to 8192")
     if not isinstance(activation, str) or activation not in ACTIVATIONS:
-        raise ValueError(unknown("activation", activation, ACTIVATIONS))
-    if type(limit) not in (int, float) or not 0 < limit < np.inf:
-        raise ValueError(f"clip must be a positive number, got {limit!r}")
+        raise ValueError(unknown("activation", str(activation)[:40], ACTIVATIONS))
+    if type(limit) not in (int, float) or not 0 < limit <= _HIGHEST_CLIP:
+        raise ValueError(f"clip must be a positive number of 32 bits, got {limit!r}")
 
 
 def is_width(value: Any) -> bool:

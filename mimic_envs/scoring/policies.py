@@ -2,23 +2,21 @@
 
 A policy folder has `policy.json`, which declares an architecture, and either
 `weights.safetensors` or `model.onnx`. No code is read from it. To add an architecture, write
-a function from `Declared` to a `Policy` and add a line to `ARCHITECTURES`.
+a function from `Declared` to a `Policy` and call `add_architecture`.
 
-Every architecture has the option `anchor`. With `pd` the observation has one more group,
-`anchor`, which is the action of the controller `pd`, and the action is what the network says
-plus the anchor's, times the matrix `anchor/weight` (nu, nu) if there is such a tensor. With
-`pd-targets` the network steers `pd`: its output, one number for each tracked joint, clipped to
-[-1, 1] and times `PDController.reach_rad`, is added to the reference's joint angles that `pd`
-aims for.
+`policy.json` also names the action term that the policy was trained with, see
+`mimic_envs.mdp.actions`. In an environment with another one, such as the scorer's with plain
+torques, the policy's actions become controls by its own term.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import json
+import math
 import os
 import pathlib
+import weakref
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -26,21 +24,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mimic_envs import controllers
-from mimic_envs.controllers import Controller, RememberingController
-from mimic_envs.controllers.pd import PDController
-from mimic_envs.env import FunctionalEnv, State
+from mimic_envs import registry
+from mimic_envs.controllers import RememberingController
+from mimic_envs.env import Environment, State
 from mimic_envs.files import atomically
+from mimic_envs.jax_settings import package_settings
+from mimic_envs.mdp import ActionTerm, actions
 from mimic_envs.messages import unknown
 from mimic_envs.scoring import safetensors, untrusted
+from mimic_envs.text import plain
 
 FORMAT = "mimic_envs.policy"
-FORMAT_VERSION = 1
-ANCHORS = ("pd", "pd-targets")
-"""How a policy may build on a controller: one that is deterministic and of negligible cost."""
-ANCHOR = "anchor"
-"""The option, and the group of the observation."""
-_ANCHOR_WEIGHT = "anchor/weight"
+FORMAT_VERSION = 2
 MEMORY_LIMIT = 1_000_000
 """Most numbers that a policy may remember between two steps of one environment."""
 
@@ -65,10 +60,12 @@ class Policy:
     apply: Callable[[Any, Observation, Any], tuple[jax.Array, Any]]
     memory: Any = ()
 
+    @package_settings()
     def act(self, params: Any, state: State, key: jax.Array) -> jax.Array:
         """See `Controller.act`; as if every step were the first."""
         return self.apply(params, state.obs, self.memory)[0]
 
+    @package_settings()
     def act_remembering(
         self, params: Any, state: State, memory: Any, key: jax.Array
     ) -> tuple[jax.Array, Any]:
@@ -76,58 +73,44 @@ class Policy:
         return self.apply(params, state.obs, memory)
 
 
-class AnchoredPolicy:
-    """A policy that adds to what a controller does, see the module.
+class TermPolicy:
+    """A policy in an environment whose actions mean something else than its own.
 
     Args:
-        policy: What is added, of observations with the group `anchor`.
-        anchor: The controller.
-        weight: What its action is multiplied by from the right, (nu, nu); None for 1.
+        policy: The policy.
+        term: What its actions mean.
+        env: The environment.
+
+    Raises:
+        ValueError: The environment's actions cannot bring about every control.
     """
 
-    def __init__(self, policy: Policy, anchor: Controller, weight: jax.Array | None) -> None:
+    def __init__(self, policy: Policy, term: ActionTerm, env: Environment) -> None:
+        if not env.task.action.has_inverse:
+            raise ValueError(
+                f"the policy acts by {term.name!r} and cannot act by {env.task.action.name!r}: "
+                f"make the environment with action {term.name!r} or 'torque'"
+            )
         self.name, self.memory = policy.name, policy.memory
-        self.params = (policy.params, anchor.params, weight)
-        self._policy, self._anchor = policy, anchor
+        self.params = (policy.params, env.task.command)
+        self._policy, self._own, self._other = policy, term, env.task.action
 
     def act(self, params: Any, state: State, key: jax.Array) -> jax.Array:
         """See `Controller.act`; as if every step were the first."""
         return self.act_remembering(params, state, self.memory, key)[0]
 
+    @package_settings()
     def act_remembering(
         self, params: Any, state: State, memory: Any, key: jax.Array
     ) -> tuple[jax.Array, Any]:
         """See `RememberingController.act_remembering`."""
-        params, anchor_params, weight = params
-        base = self._anchor.act(anchor_params, state, key)
-        added, memory = self._policy.apply(params, {**state.obs, ANCHOR: base}, memory)
-        return added + (base if weight is None else base @ weight), memory
-
-
-class SteeringPolicy:
-    """A policy that tells the controller `pd` what to aim for, see the module.
-
-    Args:
-        policy: What steers.
-        controller: What is steered.
-    """
-
-    def __init__(self, policy: Policy, controller: PDController) -> None:
-        self.name, self.memory = policy.name, policy.memory
-        self.params = (policy.params, controller.params)
-        self._policy, self._controller = policy, controller
-
-    def act(self, params: Any, state: State, key: jax.Array) -> jax.Array:
-        """See `Controller.act`; as if every step were the first."""
-        return self.act_remembering(params, state, self.memory, key)[0]
-
-    def act_remembering(
-        self, params: Any, state: State, memory: Any, key: jax.Array
-    ) -> tuple[jax.Array, Any]:
-        """See `RememberingController.act_remembering`."""
-        params, controlled = params
-        aim, memory = self._policy.apply(params, state.obs, memory)
-        return self._controller.steered(controlled, state, aim), memory
+        params, command = params
+        action, memory = self._policy.apply(params, state.obs, memory)
+        finite = jnp.isfinite(action).all()
+        where = command, state.command, state.physics
+        control = self._own.control(*where, jnp.clip(jnp.nan_to_num(action), -1.0, 1.0))
+        # an action that is no number must stay one, it counts as a failure
+        return jnp.where(finite, self._other.action(*where, control), jnp.nan), memory
 
 
 @dataclasses.dataclass(frozen=True)
@@ -137,9 +120,9 @@ class Declared:
     Attributes:
         folder: The policy's folder.
         name: For results.
-        options: Its options, JSON, without the anchor.
-        widths: Numbers in each group of the observation, in their order; the anchor's last.
-        actions: Numbers that the network says.
+        options: Its options, JSON.
+        widths: Numbers in each group of the observation, in their order.
+        actions: Numbers in an action.
     """
 
     folder: pathlib.Path
@@ -158,64 +141,62 @@ class Declared:
         return dict(zip(self.widths, jnp.split(flat, ends[:-1]), strict=True))
 
     def tensors(self) -> dict[str, np.ndarray]:
-        """The weights but for the anchor's, all finite.
+        """The weights in float32, as they are used, all finite.
 
         Raises:
-            ValueError: They cannot be read, or are not numbers.
+            ValueError: They cannot be read, are not numbers, or not in 32 bits.
         """
-        tensors = self._all_tensors()
-        if ANCHOR in self.widths:
-            tensors.pop(_ANCHOR_WEIGHT, None)
-        return tensors
-
-    def anchor_weight(self) -> jax.Array | None:
-        """What the anchor's action is multiplied by, if anything.
-
-        Raises:
-            ValueError: It has another shape than (nu, nu).
-        """
-        if not (self.folder / "weights.safetensors").is_file():
-            return None
-        weight, expected = self._all_tensors().get(_ANCHOR_WEIGHT), (self.actions, self.actions)
-        if weight is None:
-            return None
-        if weight.shape != expected:
-            raise ValueError(
-                f"weights.safetensors: {_ANCHOR_WEIGHT} has shape {weight.shape}, "
-                f"expected {expected}"
-            )
-        return jnp.asarray(weight, jnp.float32)
-
-    def _all_tensors(self) -> dict[str, np.ndarray]:
         path = self.folder / "weights.safetensors"
         if not path.is_file():
             raise ValueError(f"{self.folder}: weights.safetensors is missing")
-        tensors = safetensors.read(path)
-        for name, x in tensors.items():
+        with np.errstate(over="ignore"):
+            tensors = {k: x.astype(np.float32) for k, x in safetensors.read(path).items()}
+        for name, x in tensors.items():  # after the cast: 1e39 is finite in 64 bits only
             if not np.isfinite(x).all():
-                raise ValueError(f"{path.name}: {name} has entries that are not finite")
+                raise ValueError(f"{path.name}: {name} has entries that are not finite in 32 bits")
         return tensors
 
 
-ARCHITECTURES: dict[str, tuple[str, str]] = {
-    "mlp": ("mimic_envs.scoring.mlp", "mlp"),
-    "intention": ("mimic_envs.scoring.intention", "intention"),
-    "recurrent": ("mimic_envs.scoring.intention", "recurrent"),
-    "onnx": ("mimic_envs.scoring.onnx_policy", "onnx"),
+ARCHITECTURES: dict[str, str | object] = {
+    "mlp": "mimic_envs.scoring.mlp:mlp",
+    "intention": "mimic_envs.scoring.intention:intention",
+    "recurrent": "mimic_envs.scoring.intention:recurrent",
+    "onnx": "mimic_envs.scoring.onnx_policy:onnx",
 }
-"""Module and function of each architecture."""
+"""Functions from `Declared` to a `Policy`. A folder cannot name others: no code is run for it."""
+
+
+def add_architecture(name: str, build: Callable[[Declared], Policy] | str) -> None:
+    """Make an architecture known to this process.
+
+    Args:
+        name: What `policy.json` calls it.
+        build: The function, or `module:name` of it.
+
+    Raises:
+        ValueError: The name is taken.
+    """
+    if name in ARCHITECTURES:
+        raise ValueError(f"architecture {name!r} exists already")
+    ARCHITECTURES[name] = build
 
 
 def load(
-    folder: str | os.PathLike[str], env: FunctionalEnv, name: str = "policy"
+    folder: str | os.PathLike[str], env: Environment, name: str = "policy"
 ) -> RememberingController:
     """The policy in a folder, for an environment.
 
     Raises:
-        ValueError: The folder is no policy, or one for another body or other observations.
-        RuntimeError: The architecture needs a package that is not installed.
+        ValueError: The folder is no policy, or one for another body or other observations. The
+            message is safe to be shown, whatever the folder says.
     """
-    folder = pathlib.Path(folder)
+    try:
+        return _load(pathlib.Path(folder), env, name)
+    except ValueError as error:
+        raise ValueError(plain(str(error), 1000)) from None
+
+
+def _load(folder: pathlib.Path, env: Environment, name: str) -> RememberingController:
     path = folder / "policy.json"
     if not path.is_file():
         raise ValueError(f"{folder}: no policy.json, so no policy")
@@ -223,18 +204,12 @@ def load(
     problems = check(record, env)
     if problems:
         raise ValueError(f"{path}: " + "; ".join(problems))
-    module, function = ARCHITECTURES[record["architecture"]]
-    build: Callable[[Declared], Policy] = getattr(importlib.import_module(module), function)
-    options, groups = dict(record["options"]), widths(env)
-    anchor = options.pop(ANCHOR, None)
-    if anchor is None:
-        return build(Declared(folder, name, options, groups, env.action_size))
-    if anchor == "pd-targets":
-        pd = PDController(env)
-        return SteeringPolicy(build(Declared(folder, name, options, groups, pd.aims)), pd)
-    groups[ANCHOR] = env.action_size
-    declared = Declared(folder, name, options, groups, env.action_size)
-    return AnchoredPolicy(build(declared), controllers.make(anchor, env), declared.anchor_weight())
+    build: Callable[[Declared], Policy] = registry.resolve(
+        "architecture", record["architecture"], ARCHITECTURES
+    )
+    term = actions.make(record["action"], env.body, env.task.command)
+    policy = build(Declared(folder, name, dict(record["options"]), widths(env), term.size))
+    return policy if term == env.task.action else TermPolicy(policy, term, env)
 
 
 def folders(folder: str | os.PathLike[str]) -> list[pathlib.Path]:
@@ -262,53 +237,95 @@ def folders(folder: str | os.PathLike[str]) -> list[pathlib.Path]:
     return [folder / str(i) for i in found]
 
 
-def widths(env: FunctionalEnv) -> dict[str, int]:
+def widths(env: Environment) -> dict[str, int]:
     """Numbers in each group of the observation, in their order."""
     result: dict[str, int] = {}
-    for name, (where, _, _) in env.observation_layout().items():
+    for name, shape in layout(env).items():
         group = name.split("/")[0]
-        result[group] = result.get(group, 0) + where.stop - where.start
+        result[group] = result.get(group, 0) + math.prod(shape)
     return result
 
 
-def layout(env: FunctionalEnv) -> dict[str, list[int]]:
+_LAYOUTS: weakref.WeakKeyDictionary[Environment, dict[str, list[int]]] = weakref.WeakKeyDictionary()
+"""Layouts that were asked for: each takes a trace, and experts have hundreds of policies."""
+
+
+def layout(env: Environment) -> dict[str, list[int]]:
     """Shape of each entry of the observation, as `policy.json` has it."""
-    return {name: list(shape) for name, (_, shape, _) in env.observation_layout().items()}
+    if env not in _LAYOUTS:
+        _LAYOUTS[env] = {name: list(x) for name, (_, x, _) in env.observation_layout().items()}
+    return dict(_LAYOUTS[env])
 
 
-def check(record: Any, env: FunctionalEnv) -> list[str]:
+def check(record: Any, env: Environment) -> list[str]:
     """What is wrong with the content of a `policy.json`, all of it."""
-    wanted = {"format", "version", "body", "architecture", "options", "observation", "actions"}
+    wanted = {
+        "format",
+        "version",
+        "body",
+        "task",
+        "architecture",
+        "options",
+        "observation",
+        "action",
+        "actions",
+    }
     if not isinstance(record, dict) or set(record) != wanted:
         return [f"expected an object with exactly {', '.join(sorted(wanted))}"]
-    problems = []
-    if (record["format"], record["version"]) != (FORMAT, FORMAT_VERSION):
+    texts = ("format", "body", "task", "architecture", "action")
+    problems = [
+        f"{k} must be a text of at most 60 characters" for k in texts if not _is_name(record[k])
+    ]
+    if problems:
+        return problems
+    if record["format"] != FORMAT or not _is_number(record["version"], FORMAT_VERSION):
         problems.append(f"format must be {FORMAT!r}, version {FORMAT_VERSION}")
     if record["body"] != env.body.name:
         problems.append(f"is for body {record['body']!r}, not {env.body.name!r}")
+    if record["task"] != env.task.name:
+        problems.append(f"is for task {record['task']!r}, not {env.task.name!r}")
     if record["architecture"] not in ARCHITECTURES:
         problems.append(unknown("architecture", record["architecture"], ARCHITECTURES))
     if not isinstance(record["options"], dict):
         problems.append("options must be an object")
-    elif record["options"].get(ANCHOR, ANCHORS[0]) not in ANCHORS:
-        problems.append(unknown(ANCHOR, record["options"][ANCHOR], ANCHORS))
     expected = layout(env)
-    if record["observation"] != expected:
+    if json.dumps(record["observation"], sort_keys=True) != json.dumps(expected, sort_keys=True):
         given = record["observation"] if isinstance(record["observation"], dict) else {}
-        different = [k for k in {**expected, **given} if given.get(k) != expected.get(k)] or [
-            "their order"
-        ]
-        problems.append(f"observes something else than the environment gives: {different[0]}")
+        different = [k for k in {**expected, **given} if given.get(k) != expected.get(k)]
+        first = plain(different[0] if different else "types of numbers", 60)
+        problems.append(f"observes something else than the environment gives: {first}")
     elif list(record["observation"]) != list(expected):
         problems.append("observation: its entries are in another order than the environment's")
-    if record["actions"] != env.action_size:
-        problems.append(f"has {record['actions']} actions, the body {env.action_size}")
-    return problems
+    return problems + _action_problems(record, env)
+
+
+def _is_name(value: Any) -> bool:
+    return isinstance(value, str) and len(value) <= 60
+
+
+def _is_number(value: Any, expected: int) -> bool:
+    """Whether a JSON value is a whole number; true and 1.0 are not 1."""
+    return type(value) is int and value == expected
+
+
+def _action_problems(record: Mapping[str, Any], env: Environment) -> list[str]:
+    if record["action"] not in tuple(actions.ACTIONS):  # no `module:name`: a folder names no code
+        return [unknown("action", record["action"], tuple(actions.ACTIONS))]
+    try:
+        size = actions.make(record["action"], env.body, env.task.command).size
+    except ValueError as error:
+        return [str(error)]
+    if not _is_number(record["actions"], size):
+        return [
+            f"has {plain(repr(record['actions']), 40)} actions, {record['action']!r} of body "
+            f"{env.body.name!r} {size}"
+        ]
+    return []
 
 
 def declare(
     folder: str | os.PathLike[str],
-    env: FunctionalEnv,
+    env: Environment,
     architecture: str,
     options: dict[str, Any],
     tensors: Mapping[str, np.ndarray] | None = None,
@@ -319,7 +336,7 @@ def declare(
         folder: Made if it is not there.
         env: The environment that the policy was trained in.
         architecture: A name in `ARCHITECTURES`.
-        options: Of the architecture, and the `anchor`.
+        options: Of the architecture.
         tensors: Its weights; not for `onnx`, whose graph you put beside `policy.json`.
     """
     if architecture not in ARCHITECTURES:
@@ -330,9 +347,11 @@ def declare(
         "format": FORMAT,
         "version": FORMAT_VERSION,
         "body": env.body.name,
+        "task": env.task.name,
         "architecture": architecture,
         "options": options,
         "observation": layout(env),
+        "action": env.task.action.name,
         "actions": env.action_size,
     }
     if tensors is not None:

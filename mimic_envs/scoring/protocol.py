@@ -1,4 +1,4 @@
-"""Protocol mimic-1: how a controller or a trained policy is scored.
+"""The protocol: how a controller or a trained policy is scored.
 
 Every clip from frame 0, initial state = reference, actuators at rest, termination
 off, to the clip's last frame, on the `native` backend in float64. The first frame is
@@ -16,15 +16,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from mimic_envs import physics
 from mimic_envs.clips import ClipSet
 from mimic_envs.controllers import Controller, RememberingController
-from mimic_envs.env import FunctionalEnv, State
-from mimic_envs.physics.native import NativePhysics
+from mimic_envs.env import Environment, State
+from mimic_envs.jax_settings import random_key
 from mimic_envs.scoring import metrics, results
 from mimic_envs.scoring.metrics import Trajectory
 from mimic_envs.scoring.policies import Policy
+from mimic_envs.tasks.following import Clips
 
-PROTOCOL = "mimic-1"
+PROTOCOL = "mimic-2-draft"
+"""Name of the protocol that this code follows, see `mimic_envs.scoring.frozen`."""
 _CHUNK = 25
 """Control steps in one jitted call, between two updates of a progress bar."""
 
@@ -33,31 +36,38 @@ Actor = Controller | Policy
 
 
 def score(
-    env: FunctionalEnv,
+    env: Environment,
     controller: Actor | Sequence[Actor],
-    clips: ClipSet,
-    clips_name: str,
+    clips: ClipSet | None = None,
+    clips_name: str = "",
     seeds: int = 1,
     progress: Progress = lambda done, total: None,
 ) -> results.Results:
-    """Score a controller, or policies of several training seeds, on all clips of an environment.
+    """Score a controller, or policies of several training seeds, on all trials of a task.
+
+    Trials of imitation are its clips, which are scored in float64. Of other tasks they are the
+    command's `trials`; there a frame counts with the environment's own score, and with 0 after
+    the first failure.
 
     Args:
         env: The environment, on the `native` backend.
         controller: A controller or policy made for it; or one for each seed.
-        clips: The clips before resampling, for their hash.
+        clips: Of imitation, the clips before resampling, for their hash.
         clips_name: What the report calls them.
         seeds: Runs of one controller with different random keys; one is enough for a
             deterministic controller. Where several are given, each makes one run.
         progress: Called with control steps done and in total.
 
     Raises:
-        ValueError: Another backend, or no seeds.
+        ValueError: Another backend, no seeds, or a task without trials.
     """
+    trials = env.task.command.trials
+    if not trials:
+        raise ValueError(f"task {env.task.name!r} has no trials to be scored")
     actors = list(controller) if isinstance(controller, Sequence) else [controller] * seeds
     if not actors or seeds < 1:
         raise ValueError(f"seeds must be at least 1, got {min(seeds, len(actors))}")
-    began, steps = time.perf_counter(), int(env.clips.lengths.max()) - 1
+    began, steps = time.perf_counter(), max(n for _, n in trials.values())
     per_frame, per_clip, runs = [], [], []
     for seed, actor in enumerate(actors):
         advance = functools.partial(_report, progress, seed * steps, len(actors) * steps)
@@ -70,10 +80,12 @@ def score(
         protocol=PROTOCOL,
         body=env.body,
         controller=actors[0].name,
+        task=env.task.name,
+        trials=tuple(trials),
         clips=clips,
-        clips_name=clips_name,
-        control_fps=env.clips.fps,
-        frames=tuple(int(n) - 1 for n in env.clips.lengths),
+        clips_name=clips_name or env.task.name,
+        control_fps=1.0 / env.body.control_timestep_s,
+        frames=tuple(n for _, n in trials.values()),
         per_frame=per_frame,
         metrics={
             name: np.array([[clip[name] for clip in run] for run in per_clip])
@@ -89,22 +101,26 @@ def _report(progress: Progress, before: int, total: int, done: int) -> None:
 
 
 def _judged(
-    env: FunctionalEnv, clip: int, trajectory: Trajectory
+    env: Environment, trial: int, trajectory: Trajectory
 ) -> tuple[dict[str, np.ndarray], dict[str, float]]:
-    length = int(env.clips.lengths[clip])
-    frames = metrics.frames(
-        env.body, trajectory, env.clips.qpos[clip, 1:length], env.clips.qvel[clip, 1:length]
-    )
+    command = env.task.command
+    if isinstance(command, Clips):
+        clips, length = command.clips, int(command.clips.lengths[trial])
+        frames = metrics.frames(
+            env.body, trajectory, clips.qpos[trial, 1:length], clips.qvel[trial, 1:length]
+        )
+    else:
+        frames = metrics.latched_frames(trajectory)
     return frames, metrics.clip_metrics(env.body, trajectory, frames)
 
 
 def rollout(
-    env: FunctionalEnv,
+    env: Environment,
     controller: Actor,
     seed: int = 0,
     progress: Callable[[int], None] = lambda done: None,
 ) -> list[Trajectory]:
-    """Let a controller follow every clip from its first frame to its last, all at once.
+    """Let a controller do every trial of the task, all at once.
 
     Args:
         env: The environment, on the `native` backend.
@@ -113,25 +129,29 @@ def rollout(
         progress: Called with the control steps done.
 
     Returns:
-        One trajectory per clip, of its length minus one.
+        One trajectory for each trial; of imitation one for each clip, of its length minus one.
     """
-    if not isinstance(env.physics, NativePhysics):
-        raise ValueError(f"scores are taken on backend 'native', got {env.physics.name!r}")
-    count, steps = len(env.clips), int(env.clips.lengths.max()) - 1
-    keys = jax.random.split(jax.random.key(seed), count)
-    state, memory = _begin(env, keys), _memory(controller, count)
+    if env.physics.name != physics.DEFAULT:
+        raise ValueError(
+            f"scores are taken on backend {physics.DEFAULT!r}, got {env.physics.name!r}"
+        )
+    lengths = [n for _, n in env.task.command.trials.values()]
+    count, steps = len(lengths), max(lengths)
+    keys = jax.random.split(random_key(seed), count)
+    state, memory = _begin(env, keys, _conditions(env)), _memory(controller, count)
     actor, remembers = _actor(controller)
     pieces = []
+    progress(0)
     for start in range(0, steps, _CHUNK):
         state, memory, piece = _advance(
             env, actor, remembers, controller.params, state, memory, keys, start
         )
         pieces.append(jax.tree.map(np.asarray, piece))
         progress(min(start + _CHUNK, steps))
-    words, actions, finite, diverged, crossed = (
+    snapshots, actions, finite, diverged, crossed, scores = (
         np.concatenate(x) for x in zip(*pieces, strict=True)
     )
-    qpos, qvel = env.physics.positions_and_velocities(words)
+    qpos, qvel = env.physics.positions_and_velocities(snapshots)
     return [
         Trajectory(
             qpos=qpos[:n, i],
@@ -140,15 +160,22 @@ def rollout(
             diverged=diverged[:n, i],
             crossed=crossed[:n, i],
             failed_at=None if finite[:n, i].all() else int(np.argmin(finite[:n, i])),
+            scores=scores[:n, i],
         )
-        for i, n in enumerate(env.clips.lengths - 1)
+        for i, n in enumerate(lengths)
     ]
 
 
+def _conditions(env: Environment) -> dict[str, jax.Array]:
+    """What is chosen about each trial, with a leading axis."""
+    command = env.task.command
+    chosen = [command.condition(**given) for given, _ in command.trials.values()]
+    return jax.tree.map(lambda *x: jnp.stack(x), *chosen)
+
+
 @jax.jit
-def _begin(env: FunctionalEnv, keys: jax.Array) -> State:
-    clips = jnp.arange(len(keys), dtype=jnp.int32)
-    return jax.vmap(env.start)(keys, clips, jnp.zeros_like(clips))
+def _begin(env: Environment, keys: jax.Array, conditions: dict[str, jax.Array]) -> State:
+    return jax.vmap(env.start, (0, 0, None))(keys, conditions, env.task.command.memory)
 
 
 def _memory(controller: Actor, count: int) -> Any:
@@ -177,7 +204,7 @@ def _act(
 
 
 def _advance_chunk(
-    env: FunctionalEnv,
+    env: Environment,
     actor: Any,
     remembers: bool,
     params: Any,
@@ -195,7 +222,9 @@ def _advance_chunk(
         state = jax.vmap(env.step)(state, actions)
         limits = [x > 0 for name, x in state.metrics.items() if name.startswith("limit/")]
         crossed = jnp.stack([*limits, state.physics.diverged]).any(axis=0)
-        record = (state.physics.private, state.action, finite, state.physics.diverged, crossed)
+        snapshot = jax.vmap(env.physics.snapshot)(state.physics)
+        scores = state.metrics["score"]
+        record = (snapshot, state.control, finite, state.physics.diverged, crossed, scores)
         return (state, memory), record
 
     (state, memory), records = jax.lax.scan(step, (state, memory), start + jnp.arange(_CHUNK))

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mimic_envs.env import FunctionalEnv, State
+from mimic_envs.env import Environment, State
 from mimic_envs.scoring import untrusted
 from mimic_envs.scoring.results import Results
 
@@ -40,7 +40,7 @@ class Rollouts:
     failed_at: np.ndarray
 
     @classmethod
-    def of(cls, env: FunctionalEnv, results: Results) -> Rollouts:
+    def of(cls, env: Environment, results: Results) -> Rollouts:
         """Of a scored run in an environment."""
         count = len(env.clips)
         runs = results.trajectories
@@ -73,7 +73,7 @@ class Rollouts:
         check_kinds(pathlib.Path(path).name, arrays, kinds)
         return cls(**arrays)
 
-    def problems(self, env: FunctionalEnv) -> list[str]:
+    def problems(self, env: Environment) -> list[str]:
         """Why these cannot be runs of an environment's clips; nothing if they can."""
         model, count = env.body.model, len(env.clips)
         seeds = self.actions.shape[0] if self.actions.ndim else 0
@@ -134,7 +134,7 @@ class ReplayController:
 
     name = "replay"
 
-    def __init__(self, env: FunctionalEnv, rollouts: Rollouts, run: int) -> None:
+    def __init__(self, env: Environment, rollouts: Rollouts, run: int) -> None:
         steps = env.clips.lengths - 1
         actions = np.zeros((len(steps), int(steps.max()), env.action_size), np.float32)
         stops = np.cumsum(steps)
@@ -143,14 +143,14 @@ class ReplayController:
         failed = rollouts.failed_at[run]
         never = np.iinfo(np.int32).max
         self.params = ReplayParams(
-            jnp.asarray(actions), jnp.asarray(np.where(failed < 0, never, failed))
+            jnp.asarray(actions), jnp.asarray(np.where(failed < 0, never, failed), jnp.int32)
         )
 
     @staticmethod
     def act(params: ReplayParams, state: State, key: jax.Array) -> jax.Array:
         """See `Controller.act`; static, so that replaying several runs compiles once."""
-        action = params.actions[state.clip, state.frame]
-        failed = state.frame >= params.failed_at[state.clip]
+        action = params.actions[state.command.clip, state.command.frame]
+        failed = state.command.frame >= params.failed_at[state.command.clip]
         return jnp.where(failed, jnp.nan, action)
 
 
@@ -161,7 +161,7 @@ def save_scores(path: str | os.PathLike[str], results: Results) -> None:
         allow_pickle=False,
         scores=np.stack(list(results.metrics.values()), axis=-1),
         metrics=np.array(list(results.metrics)),
-        clips=np.array(results.clips.names),
+        clips=np.array(results.trials),
     )
 
 

@@ -30,20 +30,24 @@ class Results:
         protocol: Name and version of the protocol.
         body: The body.
         controller: What was scored.
-        clips: The clips, at their own rate.
+        task: Name of the task.
+        trials: Names of what was scored, for imitation of the clips.
+        clips: The clips, at their own rate; None of other tasks.
         clips_name: What they are called.
         control_fps: Control steps per second.
-        frames: Scored frames of each clip.
-        per_frame: For each seed and clip the arrays of `metrics.frames`.
-        trajectories: For each seed and clip what the body did.
-        metrics: Arrays (seeds, clips) by metric name.
+        frames: Scored frames of each trial.
+        per_frame: For each seed and trial the arrays of `metrics.frames`.
+        trajectories: For each seed and trial what the body did.
+        metrics: Arrays (seeds, trials) by metric name.
         wall_time_s: How long it took.
     """
 
     protocol: str
     body: bodies.Body
     controller: str
-    clips: ClipSet
+    task: str
+    trials: tuple[str, ...]
+    clips: ClipSet | None
     clips_name: str
     control_fps: float
     frames: tuple[int, ...]
@@ -74,16 +78,8 @@ class Results:
             "score_ci95": list(self.score_ci95),
             "score_ci95_resamples": "seeds within clips" if seeds > 1 else "clips",
             "seeds": seeds,
-            "clips": {
-                "name": self.clips_name,
-                "sha256": self.clips.content_hash,
-                "fps": self.clips.fps,
-                "source": self.clips.source,
-                "licence": self.clips.licence,
-                "names": list(self.clips.names),
-                "labels": list(self.clips.labels),
-                "scored_frames": list(self.frames),
-            },
+            "task": self.task,
+            **self._scored(),
             "control_fps": self.control_fps,
             "length_unit": self.body.length_unit,
             "body_length": self.body.body_length,
@@ -94,6 +90,23 @@ class Results:
             "wall_time_s": round(self.wall_time_s, 3),
         }
         return _without_nan(record)
+
+    def _scored(self) -> dict[str, Any]:
+        """What was scored: `clips` of imitation, `trials` of other tasks."""
+        frames = list(self.frames)
+        if self.clips is None:
+            return {"trials": {"names": list(self.trials), "scored_frames": frames}}
+        clips = {
+            "name": self.clips_name,
+            "sha256": self.clips.content_hash,
+            "fps": self.clips.fps,
+            "source": self.clips.source,
+            "licence": self.clips.licence,
+            "names": list(self.clips.names),
+            "labels": list(self.clips.labels),
+            "scored_frames": frames,
+        }
+        return {"clips": clips}
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write `to_json` to a file, atomically."""
@@ -116,7 +129,7 @@ def aggregates(metrics: dict[str, np.ndarray]) -> dict[str, dict[str, float]]:
 
 def versions() -> dict[str, str]:
     """Versions of what determines a score."""
-    names = ("mimic_envs", "mujoco", "jax", "numpy", "dm_control")
+    names = ("mimic_envs", "mujoco", "jax", "numpy")
     return {
         "python": platform.python_version(),
         "machine": f"{platform.system()} {platform.machine()}",

@@ -7,33 +7,49 @@ before anything is read. Everything unexpected is a `ValueError` that names the 
 
 from __future__ import annotations
 
-import ast
 import dataclasses
 import json
+import math
 import os
 import pathlib
+import re
 import stat
-import zipfile
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
+from mimic_envs.scoring import archives
+from mimic_envs.text import plain
+
 MAX_JSON_BYTES = 1_000_000
 MAX_JSON_DEPTH = 12
+MAX_INTEGER = 2**63 - 1
 _NUMBERS = ("<f4", "<f8", "<i4", "<i8")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclasses.dataclass(frozen=True)
 class Limits:
-    """How much a folder or archive may hold."""
+    """How much a folder or archive may hold.
+
+    Attributes:
+        files: Files, and as many folders.
+        bytes: Bytes in all files.
+        file_bytes: Bytes in one file.
+        depth: Folders within one another.
+    """
 
     files: int = 200
     bytes: int = 100_000_000
     file_bytes: int = 64_000_000
+    depth: int = 8
 
 
 def read_json(path: pathlib.Path) -> Any:
-    """JSON as its standard has it: no NaN, no key twice, not deep, not large."""
+    """JSON as its standard has it: no NaN, no key twice, not deep, not large.
+
+    Numbers are finite, integers have 64 bits, and texts can be encoded.
+    """
     size = path.stat().st_size
     if size > MAX_JSON_BYTES:
         raise ValueError(f"{path.name}: {size} bytes of JSON, at most {MAX_JSON_BYTES} are read")
@@ -49,9 +65,19 @@ def parse_json(text: str, where: str) -> Any:
     if _depth(text) > MAX_JSON_DEPTH:
         raise ValueError(f"{where}: JSON is nested deeper than {MAX_JSON_DEPTH} levels")
     try:
-        return json.loads(text, object_pairs_hook=_once, parse_constant=_no_constant)
-    except ValueError as error:  # also for numbers of more digits than Python converts
+        value = json.loads(
+            text,
+            object_pairs_hook=_once,
+            parse_constant=_no_constant,
+            parse_int=_integer,
+            parse_float=_float,
+        )
+    except ValueError as error:
         raise ValueError(f"{where}: not JSON: {error}") from None
+    # all texts are in here, and json.dumps escapes what it finds in none of them
+    if _SURROGATE.search(json.dumps(value, ensure_ascii=False)):
+        raise ValueError(f"{where}: not JSON: a text has half a character, a lone surrogate")
+    return value
 
 
 def _depth(text: str) -> int:
@@ -73,16 +99,29 @@ def _depth(text: str) -> int:
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    result = dict(pairs)
-    if len(result) != len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise ValueError(f"key {twice!r} occurs twice")
+    result: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in result:
+            raise ValueError(f"key {plain(key, 60)!r} occurs twice")
+        result[key] = value
     return result
 
 
 def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is not a JSON number")
+
+
+def _integer(digits: str) -> int:
+    # its length first: Python takes long for many digits
+    if len(digits) > 20 or abs(int(digits)) > MAX_INTEGER:
+        raise ValueError(f"the number {digits[:30]} has more than 64 bits")
+    return int(digits)
+
+
+def _float(digits: str) -> float:
+    if not math.isfinite(float(digits)):
+        raise ValueError(f"the number {digits[:30]} is too large")
+    return float(digits)
 
 
 def check_folder(folder: pathlib.Path, limits: Limits | None = None) -> list[str]:
@@ -94,36 +133,51 @@ def check_folder(folder: pathlib.Path, limits: Limits | None = None) -> list[str
     limits = limits or Limits()
     if folder.is_symlink():
         return [f"{folder.name}: is a symbolic link"]
-    problems, count, total = [], 0, 0
-    for where, folders, files in os.walk(folder, followlinks=False):
-        for name in (*folders, *files):
-            path = pathlib.Path(where, name)
-            shown = path.relative_to(folder).as_posix()
-            mode = path.lstat()
-            if stat.S_ISLNK(mode.st_mode):
-                problems.append(f"{shown}: is a symbolic link")
-            elif not (stat.S_ISREG(mode.st_mode) or stat.S_ISDIR(mode.st_mode)):
-                problems.append(f"{shown}: is neither a file nor a folder")
-            elif not _plain(name):
-                problems.append(f"{shown!r}: names may have letters, digits and . _ - only")
-            if stat.S_ISREG(mode.st_mode):
-                count, total = count + 1, total + mode.st_size
-                if mode.st_nlink > 1:
-                    problems.append(f"{shown}: is a hard link to another file")
-                if mode.st_size > limits.file_bytes:
-                    problems.append(
-                        f"{shown}: {mode.st_size} bytes, a file may have {limits.file_bytes}"
-                    )
-        if count > limits.files:
-            problems.append(f"more than {limits.files} files")
-            break
-    if total > limits.bytes:
-        problems.append(f"{total} bytes in all, at most {limits.bytes} are accepted")
+    problems: list[str] = []
+    sizes: list[int] = []
+    folders, waiting = 0, [(folder, 0)]
+    while waiting and len(sizes) <= limits.files and folders <= limits.files:
+        where, depth = waiting.pop()
+        with os.scandir(where) as entries:
+            # what is beyond the limit is not even listed
+            found = [one for one, _ in zip(entries, range(limits.files + 1), strict=False)]
+        for one in sorted(found, key=lambda one: one.name):
+            path = pathlib.Path(one.path)
+            shown, status = path.relative_to(folder).as_posix(), path.lstat()
+            problems += _entry_problems(shown, one.name, status, limits)
+            if stat.S_ISREG(status.st_mode):
+                sizes.append(status.st_size)
+            elif stat.S_ISDIR(status.st_mode):
+                folders += 1
+                if depth < limits.depth:
+                    waiting.append((path, depth + 1))
+                else:
+                    problems.append(f"{shown}: lies deeper than {limits.depth} folders")
+    if len(sizes) > limits.files or folders > limits.files:
+        problems.append(f"more than {limits.files} files or folders")
+    if sum(sizes) > limits.bytes:
+        problems.append(f"{sum(sizes)} bytes in all, at most {limits.bytes} are accepted")
     return problems
 
 
-def _plain(name: str) -> bool:
-    return name.isascii() and all(c.isalnum() or c in "._-" for c in name) and name[0] != "."
+def _entry_problems(shown: str, name: str, status: os.stat_result, limits: Limits) -> list[str]:
+    """What is wrong with a file or folder in a folder."""
+    if stat.S_ISLNK(status.st_mode):
+        return [f"{shown}: is a symbolic link"]
+    if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
+        return [f"{shown}: is neither a file nor a folder"]
+    problems = []
+    if not _is_plain(name):
+        problems.append(f"{shown!r}: names may have letters, digits and . _ - only")
+    if stat.S_ISREG(status.st_mode) and status.st_nlink > 1:
+        problems.append(f"{shown}: is a hard link to another file")
+    if stat.S_ISREG(status.st_mode) and status.st_size > limits.file_bytes:
+        problems.append(f"{shown}: {status.st_size} bytes, a file may have {limits.file_bytes}")
+    return problems
+
+
+def _is_plain(name: str) -> bool:
+    return re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}", name) is not None
 
 
 def unpack(archive: pathlib.Path, folder: pathlib.Path, limits: Limits | None = None) -> None:
@@ -131,54 +185,36 @@ def unpack(archive: pathlib.Path, folder: pathlib.Path, limits: Limits | None = 
 
     Raises:
         ValueError: It is no zip archive, or a member is a link, has a path that leads out of
-            the folder, or is larger than allowed, whatever its header says.
+            the folder or through another member, or is larger than allowed, whatever its header
+            says. Nothing is written then but whole members before it.
     """
     limits = limits or Limits()
-    try:
-        opened = zipfile.ZipFile(archive)
-    except (zipfile.BadZipFile, OSError, NotImplementedError) as error:
-        raise ValueError(f"{archive.name}: not a zip archive: {error}") from None
-    with opened:
-        members = [info for info in opened.infolist() if not info.is_dir()]
-        if len(members) > limits.files:
-            raise ValueError(f"{archive.name}: more than {limits.files} files")
-        names = [info.filename for info in members]
-        for name in names:
-            if names.count(name) > 1:
-                raise ValueError(f"{archive.name}: member {name!r} occurs twice")
-        left = limits.bytes
-        for info in members:
-            left -= _unpack_member(opened, info, folder, min(left, limits.file_bytes))
+    found = archives.members(archive, limits.files, limits.bytes)
+    _check_paths([member.name for member in found], limits.depth)
+    left = limits.bytes
+    for member in found:
+        data = member.read(min(left, limits.file_bytes))
+        left -= len(data)
+        target = folder.joinpath(*member.name.split("/"))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with open(target, "xb") as copy:
+            copy.write(data)
 
 
-def _unpack_member(
-    opened: zipfile.ZipFile, info: zipfile.ZipInfo, folder: pathlib.Path, most: int
-) -> int:
-    name = info.filename
-    parts = name.split("/")
-    if not all(part and _plain(part) for part in parts):
-        raise ValueError(f"member {name!r}: its path is absolute, leads upwards or is odd")
-    kind = stat.S_IFMT(info.external_attr >> 16)
-    if kind not in (0, stat.S_IFREG) or info.flag_bits & 1:
-        raise ValueError(f"member {name!r}: is a link, a special file or encrypted")
-    target = folder.joinpath(*parts)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with opened.open(info) as source, open(target, "xb") as copy:
-        return _copy(source, copy, most, name)  # type: ignore[arg-type]
-
-
-def _copy(source: BinaryIO, copy: BinaryIO, most: int, name: str) -> int:
-    """Copy at most so many bytes, whatever a header promises; returns how many."""
-    done = 0
-    try:
-        while block := source.read(1 << 16):
-            done += len(block)
-            if done > most:
-                raise ValueError(f"member {name!r}: unpacks to more than {most} bytes")
-            copy.write(block)
-    except (zipfile.BadZipFile, EOFError, OSError) as error:
-        raise ValueError(f"member {name!r}: damaged: {error}") from None
-    return done
+def _check_paths(names: list[str], most_parts: int) -> None:
+    """Raise ValueError if files cannot lie beside each other in one folder, on any system."""
+    files: set[str] = set()
+    folders: set[str] = set()
+    for name in names:
+        parts = name.casefold().split("/")
+        if not all(map(_is_plain, name.split("/"))) or len(parts) > most_parts:
+            raise ValueError(f"member {name!r}: its path is absolute, leads upwards or is odd")
+        if "/".join(parts) in files:
+            raise ValueError(f"member {name!r} occurs twice")
+        files.add("/".join(parts))
+        folders |= {"/".join(parts[:i]) for i in range(1, len(parts))}
+    if both := files & folders:
+        raise ValueError(f"member {min(both)!r} is a file and a folder")
 
 
 def read_npz(path: pathlib.Path, max_bytes: int = 256_000_000) -> dict[str, np.ndarray]:
@@ -188,28 +224,26 @@ def read_npz(path: pathlib.Path, max_bytes: int = 256_000_000) -> dict[str, np.n
         ValueError: Not such a file, more than `max_bytes` once unpacked, or an array whose
             header disagrees with its bytes or whose type is neither number nor string.
     """
-    try:
-        opened = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, OSError, NotImplementedError) as error:
-        raise ValueError(f"{path.name}: not an .npz file: {error}") from None
+    found = archives.members(path, most_files=100, most_bytes=max_bytes)
     result: dict[str, np.ndarray] = {}
-    with opened:
-        for info in opened.infolist():
-            name = info.filename.removesuffix(".npy")
-            if name in result or not name.isidentifier():
-                raise ValueError(f"{path.name}: array {info.filename!r} is odd or there twice")
-            max_bytes -= info.file_size
-            if max_bytes < 0:
-                raise ValueError(f"{path.name}: unpacks to more than is accepted")
-            try:
-                with opened.open(info) as member:
-                    data = member.read(info.file_size + 1)  # a header may understate it
-            except (zipfile.BadZipFile, EOFError, OSError, RuntimeError) as error:
-                raise ValueError(f"{path.name}: {name} is damaged: {error}") from None
-            if len(data) != info.file_size:
-                raise ValueError(f"{path.name}: {name} is larger than its header says")
-            result[name] = _array(data, f"{path.name}: {name}")
+    for member in found:
+        name = member.name.removesuffix(".npy")
+        if name in result or not (name.isascii() and name.isidentifier()):
+            raise ValueError(f"{path.name}: array {member.name!r} is odd or there twice")
+        try:
+            data = member.read(max_bytes)
+        except ValueError as error:
+            raise ValueError(f"{path.name}: {error}") from None
+        max_bytes -= len(data)
+        result[name] = _array(data, f"{path.name}: {name}")
     return result
+
+
+_HEADER = re.compile(
+    r"\{'descr': '(?P<kind>[<|>=]?[A-Za-z][0-9]{0,4})', 'fortran_order': (?P<order>True|False), "
+    r"'shape': \((?P<shape>(?:[0-9]{1,12}, ?){0,8}(?:[0-9]{1,12})?)\),? ?\} *\n?"
+)
+"""The header as NumPy writes it. Nothing else is read, so that nothing has to be evaluated."""
 
 
 def _array(data: bytes, where: str) -> np.ndarray:
@@ -217,24 +251,26 @@ def _array(data: bytes, where: str) -> np.ndarray:
     if data[:8] != b"\x93NUMPY\x01\x00" or len(data) < 10:
         raise ValueError(f"{where} is not an array in numpy's format, version 1.0")
     length = int.from_bytes(data[8:10], "little")
-
-    try:
-        header = ast.literal_eval(data[10 : 10 + length].decode("latin1").strip())
-        shape, kind, fortran = header["shape"], header["descr"], header["fortran_order"]
-    except (ValueError, SyntaxError, TypeError, KeyError, RecursionError, MemoryError):
-        raise ValueError(f"{where} has an unreadable header") from None
-    text = isinstance(kind, str) and kind[:2] == "<U" and kind[2:].isdigit() and len(kind) < 6
-    if not (isinstance(kind, str) and (kind in _NUMBERS or text)) or fortran is not False:
+    header = _HEADER.fullmatch(data[10 : 10 + length].decode("latin1"))
+    if header is None:
+        raise ValueError(f"{where} has an unreadable header or an impossible shape")
+    kind, body = header["kind"], data[10 + length :]
+    text = re.fullmatch("<U[1-9][0-9]{0,2}", kind) is not None
+    if not (kind in _NUMBERS or text) or header["order"] != "False":
         raise ValueError(
             f"{where} has type {kind!r}, accepted are {', '.join(_NUMBERS)} and strings, in C order"
         )
-    body = data[10 + length :]
-    whole = isinstance(shape, tuple) and all(type(n) is int and n >= 0 for n in shape)
-    if not whole or len(shape) > 4:
-        raise ValueError(f"{where} has the impossible shape {str(shape)[:80]}")
-    size = np.dtype(kind).itemsize
-    for n in shape:
-        size *= n
+    shape = tuple(map(int, re.findall("[0-9]+", header["shape"])))
+    if len(shape) > 4:
+        raise ValueError(f"{where} has the impossible shape {shape}")
+    size = np.dtype(kind).itemsize * math.prod(shape)
     if size != len(body):
         raise ValueError(f"{where}: its header promises {size} bytes, there are {len(body)}")
+    if text and not _is_unicode(np.frombuffer(body, "<u4")):
+        raise ValueError(f"{where} has texts that are not Unicode")
     return np.frombuffer(body, kind).reshape(shape)
+
+
+def _is_unicode(codes: np.ndarray) -> bool:
+    """Whether numbers are Unicode characters, none of them half of one."""
+    return bool(((codes < 0xD800) | ((codes > 0xDFFF) & (codes <= 0x10FFFF))).all())

@@ -14,7 +14,7 @@ import pytest
 import mimic_envs
 from mimic_envs import controllers, scoring
 from mimic_envs.clips import load as load_clips
-from mimic_envs.env import FunctionalEnv, flatten
+from mimic_envs.env import Environment
 from mimic_envs.scoring import policies
 from mimic_envs.scoring.policies import Policy
 from mimic_envs.scoring.recording import ReplayController, Rollouts, load_scores, save_scores
@@ -23,15 +23,15 @@ SET = "builtin/tiny"
 
 
 @pytest.fixture(scope="module")
-def env() -> FunctionalEnv:
+def env() -> Environment:
     return mimic_envs.make("worm", clips=SET, terminate=False)
 
 
-def score(env: FunctionalEnv, actor, **options) -> scoring.Results:
+def score(env: Environment, actor, **options) -> scoring.Results:
     return scoring.score(env, actor, load_clips(SET, env.body), SET, **options)
 
 
-def mlp_tensors(env: FunctionalEnv, hidden: list[int], seed: int = 0) -> dict[str, np.ndarray]:
+def mlp_tensors(env: Environment, hidden: list[int], seed: int = 0) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(seed)
     sizes = [sum(policies.widths(env).values()), *hidden, env.action_size]
     tensors = {"mean": rng.normal(size=sizes[0]), "std": rng.uniform(0.5, 2, sizes[0])}
@@ -69,7 +69,7 @@ class TestReplay:
 
             @staticmethod
             def act(params, state, key):
-                late = (state.frame >= 20) & (state.clip == 0)
+                late = (state.command.frame >= 20) & (state.command.clip == 0)
                 return jnp.where(late, jnp.nan, jnp.full_like(state.action, 0.1))
 
         results = score(env, Stops())
@@ -107,9 +107,9 @@ class TestPolicies:
         tensors = mlp_tensors(env, [16, 8])
         policies.declare(tmp_path, env, "mlp", MLP, tensors)
         policy = policies.load(tmp_path, env)
-        obs = env.reset(jax.random.key(0), 0, 0).obs
+        obs = env.reset(jax.random.key(0), clip=0, frame=0).obs
         action, _ = policy.apply(policy.params, obs, ())
-        x = (np.asarray(flatten(obs), np.float64) - tensors["mean"]) / tensors["std"]
+        x = (np.asarray(env.flat(obs), np.float64) - tensors["mean"]) / tensors["std"]
         x = np.clip(x, -10, 10)
         for i in range(3):
             x = x @ tensors[f"layer_{i}/weight"] + tensors[f"layer_{i}/bias"]

@@ -15,7 +15,7 @@ import mimic_envs
 from mimic_envs import bodies, controllers, scoring
 from mimic_envs.clips import ClipSet
 from mimic_envs.clips import load as load_clips
-from mimic_envs.env import FunctionalEnv
+from mimic_envs.env import Environment
 from mimic_envs.scoring import metrics
 from mimic_envs.scoring.metrics import Trajectory
 
@@ -26,15 +26,15 @@ def clips(body: bodies.Body) -> ClipSet:
 
 
 @pytest.fixture(scope="module")
-def env(body: bodies.Body, clips: ClipSet) -> FunctionalEnv:
+def env(body: bodies.Body, clips: ClipSet) -> Environment:
     return mimic_envs.make(body, clips=clips, terminate=False)
 
 
-def run(env: FunctionalEnv, clips: ClipSet, name: str, seeds: int = 1) -> scoring.Results:
+def run(env: Environment, clips: ClipSet, name: str, seeds: int = 1) -> scoring.Results:
     return scoring.score(env, controllers.make(name, env), clips, "builtin/tiny", seeds)
 
 
-def replay(env: FunctionalEnv, clip: int = 0) -> Trajectory:
+def replay(env: Environment, clip: int = 0) -> Trajectory:
     """The reference itself as what the body did."""
     length = int(env.clips.lengths[clip])
     return Trajectory(
@@ -46,7 +46,7 @@ def replay(env: FunctionalEnv, clip: int = 0) -> Trajectory:
     )
 
 
-def judged(env: FunctionalEnv, trajectory: Trajectory, clip: int = 0) -> dict[str, float]:
+def judged(env: Environment, trajectory: Trajectory, clip: int = 0) -> dict[str, float]:
     length = int(env.clips.lengths[clip])
     frames = metrics.frames(
         env.body, trajectory, env.clips.qpos[clip, 1:length], env.clips.qvel[clip, 1:length]
@@ -54,7 +54,7 @@ def judged(env: FunctionalEnv, trajectory: Trajectory, clip: int = 0) -> dict[st
     return metrics.clip_metrics(env.body, trajectory, frames)
 
 
-def test_replayed_reference_scores_exactly_one(env: FunctionalEnv) -> None:
+def test_replayed_reference_scores_exactly_one(env: Environment) -> None:
     found = judged(env, replay(env))
     assert found["score"] == 1.0
     assert found["root_aligned_score"] == 1.0
@@ -63,18 +63,20 @@ def test_replayed_reference_scores_exactly_one(env: FunctionalEnv) -> None:
         assert found[name] == 0.0
 
 
-def test_replay_through_the_environment_scores_one(env: FunctionalEnv) -> None:
+def test_replay_through_the_environment_scores_one(env: Environment) -> None:
     """The task's own per-frame score of the reference as state is 1 as well."""
     state = env.reset(jax.random.key(0), clip=0, frame=0)
-    target = env.reference.frame(jnp.int32(0), jnp.int32(7))
+    target = env.task.command.reference.frame(jnp.int32(0), jnp.int32(7))
     physics = env.physics.reset(
         target.qpos, target.qvel, state.physics.act, target.xpos, target.xquat
     )
-    advanced = env.advance(dataclasses.replace(state, frame=jnp.int32(6)), physics, state.action)
+    place = dataclasses.replace(state.command, frame=jnp.int32(6))
+    before = dataclasses.replace(state, command=place)
+    advanced = env.conclude(before, physics, env.apply(state, state.action))
     assert float(advanced.metrics["score"]) == 1.0
 
 
-def test_task_and_scorer_agree(env: FunctionalEnv) -> None:
+def test_task_and_scorer_agree(env: Environment) -> None:
     """Float32 per-frame scores of the environment equal the float64 ones of the scorer."""
     controller = controllers.make("zero", env)
     trajectory = scoring.rollout(env, controller)[0]
@@ -82,7 +84,7 @@ def test_task_and_scorer_agree(env: FunctionalEnv) -> None:
     frames = metrics.frames(
         env.body, trajectory, env.clips.qpos[0, 1:length], env.clips.qvel[0, 1:length]
     )
-    state, step = env.reset(jax.random.key(0), 0, 0), jax.jit(FunctionalEnv.step)
+    state, step = env.reset(jax.random.key(0), clip=0, frame=0), jax.jit(Environment.step)
     for t in range(20):
         state = step(env, state, jnp.asarray(trajectory.actions[t], jnp.float32))
         assert float(state.metrics["score"]) == pytest.approx(frames["score"][t], abs=1e-5)
@@ -92,12 +94,12 @@ def test_task_and_scorer_agree(env: FunctionalEnv) -> None:
         assert rmse == pytest.approx(frames["joint_rmse_deg"][t], abs=1e-3)
 
 
-def needs_moving_root(env: FunctionalEnv) -> None:
+def needs_moving_root(env: Environment) -> None:
     if not env.body.root_joints:
         pytest.skip(f"{env.body.name} stands on a fixed base: it cannot be moved")
 
 
-def test_root_angle_of_40_degrees_reads_40(env: FunctionalEnv) -> None:
+def test_root_angle_of_40_degrees_reads_40(env: Environment) -> None:
     """A free root pitches, a planar one turns by its hinge."""
     needs_moving_root(env)
     start, turn = replay(env), np.zeros(env.body.model.nv)
@@ -111,7 +113,7 @@ def test_root_angle_of_40_degrees_reads_40(env: FunctionalEnv) -> None:
     assert found["root_aligned_score"] == pytest.approx(1, abs=1e-6)
 
 
-def test_score_of_a_known_offset(env: FunctionalEnv) -> None:
+def test_score_of_a_known_offset(env: Environment) -> None:
     needs_moving_root(env)
     start = replay(env)
     qpos = start.qpos.copy()
@@ -121,13 +123,23 @@ def test_score_of_a_known_offset(env: FunctionalEnv) -> None:
     assert found["mpjpe"] == pytest.approx(0.1 * env.body.body_length, abs=1e-12)
 
 
-def test_frames_after_divergence_score_zero_and_cap_every_error(env: FunctionalEnv) -> None:
+def test_joint_velocity_error_is_a_root_mean_square(env: Environment) -> None:
+    start, dofs = replay(env), env.task.at.tracked_dofs
+    qvel = start.qvel.copy()
+    qvel[:, dofs[0]] += 3
+    qvel[:, dofs[1]] -= 4
+    found = judged(env, dataclasses.replace(start, qvel=qvel))
+    assert found["joint_velocity_rmse"] == pytest.approx(5 / np.sqrt(len(dofs)), abs=1e-6)
+
+
+def test_frames_after_divergence_score_zero_and_cap_every_error(env: Environment) -> None:
     start = replay(env)
     length = len(start.qpos)
     diverged = np.arange(length) >= length // 2
     found = judged(env, dataclasses.replace(start, diverged=diverged))
     valid = 1 - diverged.mean()
     assert found["score"] == pytest.approx(valid)
+    assert found["root_aligned_score"] == pytest.approx(valid)
     assert found["coverage"] == pytest.approx(valid)
     assert found["diverged"] == pytest.approx(1 - valid)
     for name, cap in metrics.caps(env.body).items():
@@ -135,7 +147,7 @@ def test_frames_after_divergence_score_zero_and_cap_every_error(env: FunctionalE
         assert found[f"{name}_covered"] == 0
 
 
-def test_stopping_early_gains_nothing(env: FunctionalEnv) -> None:
+def test_stopping_early_gains_nothing(env: Environment) -> None:
     """Divergence at any frame never beats tracking on with the worst error."""
     needs_moving_root(env)
     start = replay(env)
@@ -155,11 +167,11 @@ class FallsApart:
     params = ()
 
     def act(self, params, state, key):
-        bad = (state.clip == 1) & (state.frame >= 9)
+        bad = (state.command.clip == 1) & (state.command.frame >= 9)
         return jnp.where(bad, jnp.nan, jnp.zeros_like(state.action))
 
 
-def test_divergence_in_a_run_harms_its_clip_only(env: FunctionalEnv, clips: ClipSet) -> None:
+def test_divergence_in_a_run_harms_its_clip_only(env: Environment, clips: ClipSet) -> None:
     broken = scoring.score(env, FallsApart(), clips, "builtin/tiny")
     zero = run(env, clips, "zero")
     assert broken.metrics["score"][0, 0] == zero.metrics["score"][0, 0]
@@ -178,7 +190,7 @@ def test_zero_scores_far_below_pd(body: bodies.Body) -> None:
     assert pd["joint_rmse_deg"].mean() < 0.25 * zero["joint_rmse_deg"].mean()
 
 
-def test_a_run_can_be_repeated_exactly(env: FunctionalEnv, clips: ClipSet) -> None:
+def test_a_run_can_be_repeated_exactly(env: Environment, clips: ClipSet) -> None:
     one, two = run(env, clips, "random", 2), run(env, clips, "random", 2)
     for name in one.metrics:
         np.testing.assert_array_equal(one.metrics[name], two.metrics[name])
@@ -186,7 +198,7 @@ def test_a_run_can_be_repeated_exactly(env: FunctionalEnv, clips: ClipSet) -> No
 
 
 def test_thread_count_does_not_change_a_score(
-    body: bodies.Body, env: FunctionalEnv, clips: ClipSet
+    body: bodies.Body, env: Environment, clips: ClipSet
 ) -> None:
     alone = mimic_envs.make(body, clips=clips, terminate=False, backend_options={"threads": 1})
     a, b = run(env, clips, "pd"), run(alone, clips, "pd")
@@ -194,7 +206,7 @@ def test_thread_count_does_not_change_a_score(
         np.testing.assert_array_equal(a.metrics[name], b.metrics[name])
 
 
-def test_results_file(env: FunctionalEnv, clips: ClipSet, tmp_path) -> None:
+def test_results_file(env: Environment, clips: ClipSet, tmp_path) -> None:
     results = run(env, clips, "zero")
     results.save(tmp_path / "deep" / "results.json")
     saved = json.loads((tmp_path / "deep" / "results.json").read_text())
@@ -203,7 +215,7 @@ def test_results_file(env: FunctionalEnv, clips: ClipSet, tmp_path) -> None:
     assert low <= saved["score"] <= high
     assert saved["clips"]["sha256"] == clips.content_hash
     assert saved["clips"]["names"] == list(clips.names)
-    assert saved["protocol"] == "mimic-1"
+    assert saved["protocol"] == scoring.PROTOCOL
     assert len(saved["per_clip"]["score"][0]) == len(clips)
     assert {"mimic_envs", "mujoco", "jax"} <= saved["versions"].keys()
     assert saved["wall_time_s"] > 0
@@ -227,6 +239,6 @@ def test_other_backends_are_refused(body: bodies.Body, clips: ClipSet) -> None:
         run(env, clips, "zero")
 
 
-def test_bad_seeds(env: FunctionalEnv, clips: ClipSet) -> None:
+def test_bad_seeds(env: Environment, clips: ClipSet) -> None:
     with pytest.raises(ValueError, match="seeds must be at least 1"):
         run(env, clips, "zero", seeds=0)

@@ -1,4 +1,8 @@
-"""The part of JSON Schema that `submission.schema.json` needs: all violations, in plain words."""
+"""The part of JSON Schema that `submission.schema.json` needs: all violations, in plain words.
+
+Every string, keys included, must be a line that can be shown as it is, see `mimic_envs.text`.
+The formats `name` and `person` are stricter: such names cannot be taken for others.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,8 @@ import math
 import re
 from collections.abc import Iterator
 from typing import Any
+
+from mimic_envs.text import name_fault, person_fault, plain
 
 _TYPES: dict[str, tuple[type, ...]] = {
     "object": (dict,),
@@ -15,8 +21,8 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "number": (int, float),
 }
 _KEYWORDS = """
-$schema additionalProperties const enum items maxItems maxLength maximum minItems minLength minimum
-pattern properties required title type
+$schema additionalProperties const enum format items maxItems maxLength maxProperties maximum
+minItems minLength minimum pattern properties required title type
 """
 _KNOWN = frozenset(_KEYWORDS.split())
 
@@ -53,13 +59,28 @@ def violations(value: Any, schema: dict[str, Any], where: str = "") -> Iterator[
         for i, item in enumerate(value):
             yield from violations(item, schema.get("items", {}), f"{where}[{i}]")
     elif kind == "string":
-        yield from _bounds(len(value), schema, "Length", f"{shown} has {len(value)} characters")
-        if "pattern" in schema and not re.search(schema["pattern"].replace("$", r"\Z"), value):
-            yield f"{shown} is {_short(value)}, expected the form {schema['pattern']}"
+        yield from _text(value, schema, shown)
     elif not math.isfinite(value):
         yield f"{shown} must be finite"
     else:
         yield from _bounds(value, schema, "imum", f"{shown} is {_short(value)}")
+
+
+def _text(value: str, schema: dict[str, Any], shown: str) -> Iterator[str]:
+    fault = {"name": name_fault, "person": person_fault}.get(schema.get("format", ""), _line_fault)
+    long = list(_bounds(len(value), schema, "Length", f"{shown} has {len(value)} characters"))
+    if long:
+        yield from long
+    elif reason := fault(value):
+        yield f"{shown} is {_short(value)}, which {reason}" if value else f"{shown} {reason}"
+    elif "pattern" in schema and not re.search(schema["pattern"].replace("$", r"\Z"), value):
+        yield f"{shown} is {_short(value)}, expected the form {schema['pattern']}"
+
+
+def _line_fault(value: str) -> str:
+    if plain(value, len(value)) == value:
+        return ""
+    return "has characters, or spaces, that are not shown as they are"
 
 
 def _object(value: dict[str, Any], schema: dict[str, Any], where: str) -> Iterator[str]:
@@ -69,9 +90,15 @@ def _object(value: dict[str, Any], schema: dict[str, Any], where: str) -> Iterat
         if name not in value:
             yield f"{prefix}{name} is missing"
     rest = schema.get("additionalProperties", {})
+    most = schema.get("maxProperties", math.inf)
+    if len(value) > most:
+        yield f"{where or 'the file'} has {len(value)} entries, at most {most} are accepted"
+        return
     for name, item in value.items():
         if name in properties:
             yield from violations(item, properties[name], f"{prefix}{name}")
+        elif _line_fault(name) or len(name) > 200:
+            yield f"{prefix}{_short(name)} is no name of an entry"
         elif rest is False:
             yield f"{prefix}{_short(name)} is not part of the format"
         else:
@@ -90,5 +117,5 @@ def _json(value: Any) -> str:
 
 
 def _short(value: Any) -> str:
-    text = repr(value)
+    text = plain(repr(value), 1000)
     return text if len(text) <= 60 else text[:57] + "..."

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 import pathlib
+import re
 from typing import Any
 
 from mimic_envs.scoring import untrusted
@@ -13,6 +14,8 @@ from mimic_envs.scoring import untrusted
 SCHEMA_VERSION = 1
 FREE_FILES = ("submission.json", "README.md")
 """Files for people to edit, without a hash in the list of files."""
+WEIGHTS = ("weights.safetensors", "model.onnx")
+"""Files of which a policy has one."""
 SCHEMA = json.loads((pathlib.Path(__file__).parent / "submission.schema.json").read_text())
 
 
@@ -72,7 +75,30 @@ class Submission:
                 result[name] = hashlib.sha256(path.read_bytes()).hexdigest()
         return result
 
+    @property
+    def content_hash(self) -> str:
+        """SHA-256 of the files that the record lists: what a submission is, whoever hands it in.
+
+        The record itself is not part of it, so that submissions can name one another.
+        """
+        files = self.record.get("files", {})
+        return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def runs(self) -> set[str]:
+        """SHA-256 of the weights and controls, as far as the record lists them."""
+        names = ("rollouts.npz", *WEIGHTS)
+        return {digest for name, digest in self.record["files"].items() if name.endswith(names)}
+
     def fingerprint(self) -> str:
         """SHA-256 of all that matters: the record and the files."""
         content = {"record": self.record, "files": self.hashes()}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def slugify(name: str) -> str:
+    """A name as part of a folder's name: lower case letters, digits and hyphens."""
+    slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40].strip("-")
+    if not slug:
+        raise ValueError(f"name {name!r} has neither letters nor digits")
+    return slug

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 import pathlib
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from mimic_envs import controllers
-from mimic_envs import env as env_
-from mimic_envs.env import FunctionalEnv
+from mimic_envs import assembly, controllers
+from mimic_envs.env import Environment
 from mimic_envs.messages import unknown
 from mimic_envs.scoring import experts, frozen, policies, results, statistics, untrusted
 from mimic_envs.scoring.recording import Rollouts, load_scores
-from mimic_envs.scoring.submissions import schema
+from mimic_envs.scoring.submissions import identity, schema
 from mimic_envs.scoring.submissions.submission import SCHEMA, Submission
+from mimic_envs.text import lines
 
 ARITHMETIC_TOLERANCE = 1e-9
 """How much aggregates may differ from those of the arrays: by the order of a sum, no more."""
+UNFORESEEN = "could not be checked"
+"""How a problem begins that nobody has foreseen."""
+_MOST = 40
+"""Violations of the schema that are listed."""
 _FILES = re.compile(
-    r"submission\.json|README\.md|results\.json|results\.npz|rollouts/rollouts\.npz|video\.mp4|"
+    r"submission\.json|README\.md|results\.json|results\.npz|rollouts/rollouts\.npz|"
     r"policy/([0-9]+/)?([A-Za-z0-9._-]+/)?"
     r"(policy\.json|weights\.safetensors|model\.onnx|training\.json)"
 )
@@ -30,30 +36,35 @@ _FILES = re.compile(
 def problems(folder: pathlib.Path) -> list[str]:
     """All problems of a submission, in plain words; none if it can be handed in.
 
-    Nothing of it is run.
+    Nothing of it is run. What is said can be shown anywhere, whatever the submission says, see
+    `mimic_envs.text.plain`.
 
     Args:
         folder: `.../<protocol>/<body>/<date>-<name>`.
     """
-    folder = pathlib.Path(folder)
+    return lines(_problems(pathlib.Path(folder)))
+
+
+def _problems(folder: pathlib.Path) -> Iterator[str]:
     if not folder.is_dir():
-        return [f"{folder}: no such folder"]
-    found = untrusted.check_folder(folder)
-    if found:  # do not open anything
-        return found
+        yield f"{folder}: no such folder"
+        return
     try:
+        found = untrusted.check_folder(folder)
+        if found:  # do not open anything
+            yield from found
+            return
         submission = Submission.load(folder)
-    except ValueError as error:
-        return [str(error)]
-    found = [f"submission.json: {x}" for x in schema.violations(submission.record, SCHEMA)]
+    except (ValueError, OSError) as error:
+        yield str(error)
+        return
+    found = list(itertools.islice(schema.violations(submission.record, SCHEMA), _MOST))
     if found:
-        return found + list(_said(_files, submission))
-    return [
-        *_said(_place, submission),
-        *_said(_files, submission),
-        *_said(_declared, submission),
-        *_said(_content, submission),
-    ]
+        yield from (f"submission.json: {x}" for x in found)
+        yield from _said(_files, submission)
+        return
+    for check in (_place, _files, _declared, identity.problems, _content):
+        yield from _said(check, submission)
 
 
 def _said(check: Callable[[Submission], Iterable[str]], submission: Submission) -> Iterator[str]:
@@ -62,6 +73,8 @@ def _said(check: Callable[[Submission], Iterable[str]], submission: Submission) 
         yield from check(submission)
     except (ValueError, RuntimeError, OSError) as error:
         yield str(error)
+    except Exception as error:  # a fault of ours, but a stranger's file brought it about
+        yield f"{UNFORESEEN}: {type(error).__name__}: {error}"
 
 
 def _place(submission: Submission) -> Iterator[str]:
@@ -70,10 +83,6 @@ def _place(submission: Submission) -> Iterator[str]:
     expected = (record["protocol"], record["body"], record["slug"])
     if place != expected:
         yield f"lies in {'/'.join(place)}, but says that it belongs in {'/'.join(expected)}"
-    name = record["slug"].split("-", 1)[1]
-    for other in sorted(folder.parent.iterdir()):
-        if other.name != folder.name and other.name.split("-", 1)[-1] == name:
-            yield f"slug {name!r} is taken by {other.name}: choose another name"
     if not (folder / "README.md").is_file():
         yield "README.md is missing"
 
@@ -136,7 +145,6 @@ def _content(submission: Submission) -> Iterator[str]:
     record = submission.record
     protocol = frozen.get(record["protocol"])
     names = protocol.clips(record["track"], record["body"]).clips
-    yield from _said(_aggregates, submission)
     env = make_env(submission)
     seeds = {}
     try:
@@ -144,11 +152,13 @@ def _content(submission: Submission) -> Iterator[str]:
         seeds["results.npz"] = len(metrics["score"])
         if clips != names:
             yield "results.npz: its clips are not those of the protocol in their order"
-    except (ValueError, OSError):
-        pass  # said by `_aggregates`
+        elif seeds["results.npz"] == record["seeds"]:  # statistics of any size take any time
+            yield from _said(functools.partial(_aggregates, metrics), submission)
+    except (ValueError, OSError) as error:
+        yield str(error)
     try:
         rollouts = Rollouts.load(submission.rollouts)
-        seeds["rollouts.npz"] = len(rollouts.actions)
+        seeds["rollouts.npz"] = len(rollouts.actions) if rollouts.actions.ndim else 0
         yield from (f"rollouts.npz: {x}" for x in rollouts.problems(env))
     except (ValueError, OSError) as error:
         yield str(error)
@@ -156,41 +166,46 @@ def _content(submission: Submission) -> Iterator[str]:
         folders = policies.folders(submission.policy)
         seeds["policy/"] = len(folders)
         for folder in folders:
-            own = experts.clip_folders(folder)
-            if bool(own) != (record["kind"] == "expert"):
-                yield (
-                    "policy/: an expert has a policy for each clip, in folders of their names; "
-                    "a generalist has one for all"
-                )
-            elif own:
-                yield from (f"policy/: {x}" for x in experts.problems(own, names))
-            for one in own.values() or [folder]:
-                yield from _policy(one, env)
+            yield from _said(functools.partial(_policy, folder, names, env), submission)
     for where, count in seeds.items():
         if count != record["seeds"]:
             yield f"{where} has {count} seeds, submission.json says {record['seeds']}"
 
 
-def make_env(submission: Submission) -> FunctionalEnv:
+def _policy(
+    folder: pathlib.Path, names: Sequence[str], env: Environment, submission: Submission
+) -> Iterator[str]:
+    """The policies of one training seed; they are read, but not run."""
+    own = experts.clip_folders(folder)
+    if bool(own) != (submission.record["kind"] == "expert"):
+        yield (
+            "policy/: an expert has a policy for each clip, in folders of their names; "
+            "a generalist has one for all"
+        )
+    elif own:
+        yield from (f"policy/: {x}" for x in experts.problems(own, names))
+    for one in own.values() or [folder]:
+        found = policies.check(untrusted.read_json(one / "policy.json"), env)
+        yield from (f"{one.name}/policy.json: {x}" for x in found)
+        if not found:
+            policies.load(one, env)
+
+
+def make_env(submission: Submission) -> Environment:
     """The environment of a submission's clips, for scoring."""
     record = submission.record
-    protocol = frozen.get(record["protocol"])
-    clips = frozen.load_clips(protocol, record["track"], record["body"])
-    return env_.make(record["body"], clips, terminate=False)
+    return _env(record["protocol"], record["track"], record["body"])
 
 
-def _policy(folder: pathlib.Path, env: FunctionalEnv) -> Iterator[str]:
-    """Weights are read here; an ONNX graph is loaded only where it is run."""
-    record = untrusted.read_json(folder / "policy.json")
-    found = policies.check(record, env)
-    yield from (f"{folder.name}/policy.json: {x}" for x in found)
-    if not found and record["architecture"] != "onnx":
-        policies.load(folder, env)
+@functools.lru_cache(maxsize=8)
+def _env(protocol: str, track: str, body: str) -> Environment:
+    return assembly.make(
+        body, frozen.load_clips(frozen.get(protocol), track, body), terminate=False
+    )
 
 
-def _aggregates(submission: Submission) -> Iterator[str]:
+def _aggregates(metrics: dict[str, np.ndarray], submission: Submission) -> Iterator[str]:
     """`results.json` against the arrays."""
-    metrics, _ = load_scores(submission.scores)
     said = untrusted.read_json(submission.results)
     if not isinstance(said, dict):
         yield "results.json: not a JSON object"
