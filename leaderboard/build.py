@@ -10,17 +10,23 @@ import csv
 import json
 import pathlib
 import shutil
+import sys
+import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import tyro
 
-from leaderboard import ranking, svg, verify
+from leaderboard import ranking, verify
 from leaderboard.judge import TIERS
 from leaderboard.ranking import Entry
 from mimic_envs import bodies as bodies_
-from mimic_envs.scoring import frozen, statistics
+from mimic_envs import extras
+from mimic_envs.command import run_command
+from mimic_envs.files import check_folder
+from mimic_envs.scoring import PROTOCOL, frozen, statistics
+from mimic_envs.text import plain
 
 HERE = pathlib.Path(__file__).parent
 PICTURES = HERE.parent / "docs" / "bodies"
@@ -41,7 +47,7 @@ def build(
     out: pathlib.Path = HERE / "site",
     submissions: pathlib.Path = verify.SUBMISSIONS,
     verified: pathlib.Path = verify.VERIFIED,
-    protocol: str = "mimic-1",
+    protocol: str = PROTOCOL,
     track: str = "builtin",
 ) -> None:
     """Make the pages of a protocol and track.
@@ -53,6 +59,8 @@ def build(
         protocol: Name of the protocol.
         track: Its track.
     """
+    extras.require("pages", "jinja2")
+    check_folder(out)
     entries, left_out = ranking.collect(submissions, verified)
     for text in left_out:
         print(f"left out: {text}")
@@ -75,6 +83,8 @@ class Site:
     def __init__(
         self, out: pathlib.Path, protocol: frozen.Protocol, track: str, entries: list[Entry]
     ) -> None:
+        from leaderboard import svg  # the help must come without jinja2
+
         self.out, self.protocol, self.track, self.entries = out, protocol, track, entries
         self.bodies = sorted(protocol.test[track])
         self.tables = {
@@ -151,6 +161,8 @@ class Site:
         return f"pictures/{source.name}"
 
     def _submission(self, entry: Entry) -> None:
+        from leaderboard import svg
+
         body = entry.record["body"]
         clips = self.protocol.clips(self.track, body)
         timestep_s = self.protocol.rules["control_timestep_s"][body]
@@ -161,9 +173,8 @@ class Site:
                 entry.report.curves, clips.scored_frames, clips.clips, strict=True
             )
         ]
-        video = entry.folder / "video.mp4"
-        if video.is_file():
-            shutil.copyfile(video, self.out / "submissions" / f"{entry.page}.mp4")
+        if entry.video:
+            shutil.copyfile(entry.video, self.out / "submissions" / f"{entry.page}.mp4")
         train = self.protocol.train[body]
         self._page(
             "submission.html",
@@ -180,7 +191,7 @@ class Site:
             curves=curves,
             commands=self._commands(entry),
             known={train.sha256: f"{train.name} ({train.sha256})"},
-            video=f"submissions/{entry.page}.mp4" if video.is_file() else "",
+            video=f"submissions/{entry.page}.mp4" if entry.video else "",
         )
 
     def _commands(self, entry: Entry) -> str:
@@ -192,7 +203,7 @@ class Site:
         clips = self.protocol.clips(self.track, record["body"]).name
         env_id = self.protocol.env_ids[record["body"]]
         lines = [f"python -m leaderboard.verify {place}"]
-        if record["kind"] == "controller" or (entry.folder / "policy").is_dir():
+        if record["kind"] == "controller" or any(f.startswith("policy/") for f in record["files"]):
             score = f"mimic-envs score {env_id} {what} --clips {clips}"
             lines.insert(0, f"{score} --seeds {record['seeds']}")
         return "\n".join(lines)
@@ -215,6 +226,7 @@ class Site:
         data = self.out / "data"
         everything = {
             "protocol": self.protocol.name,
+            "draft": self.protocol.draft,
             "track": self.track,
             "entries": [_summary(e) for e in self.entries],
             "overall": [
@@ -278,6 +290,8 @@ def _breakable(name: str) -> Any:
 
 
 def _profile(entries: Sequence[Entry]) -> Any:
+    from leaderboard import svg
+
     lines = []
     for e in entries:
         scores = e.metrics["score"]
@@ -332,15 +346,21 @@ def _write_json(path: pathlib.Path, value: Any) -> None:
 
 def _write_csv(path: pathlib.Path, rows: Sequence[dict[str, Any]]) -> None:
     with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]) if rows else ["entry"])
+        # quotes keep a text in one cell where a spreadsheet separates by semicolons
+        columns = list(rows[0]) if rows else ["entry"]
+        writer = csv.DictWriter(file, columns, quoting=csv.QUOTE_NONNUMERIC)
         writer.writeheader()
-        # a cell that begins like a formula must not be one in a spreadsheet
         writer.writerows({k: _cell(v) for k, v in row.items()} for row in rows)
 
 
 def _cell(value: Any) -> Any:
-    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@") else value
+    """A cell; what begins like a formula must not be one in a spreadsheet."""
+    if not isinstance(value, str):
+        return value
+    text = plain(value, 2000, right_to_left=True)
+    first = unicodedata.normalize("NFKC", text[:1])  # full-width signs count, too
+    return f"'{text}" if first in ("=", "+", "-", "@", "|", "%") else text
 
 
 if __name__ == "__main__":
-    tyro.cli(build, prog="python -m leaderboard.build")
+    sys.exit(run_command(lambda: tyro.cli(build, prog="python -m leaderboard.build")))

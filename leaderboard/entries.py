@@ -15,7 +15,11 @@ import tyro
 import mimic_envs
 from leaderboard.verify import SUBMISSIONS
 from mimic_envs import bodies, controllers
-from mimic_envs.scoring import frozen, submissions
+from mimic_envs.command import run_command
+from mimic_envs.files import check_folder
+from mimic_envs.messages import unknown
+from mimic_envs.scoring import PROTOCOL, frozen, submissions
+from mimic_envs.scoring.submissions.identity import PROJECT
 
 SUMMARIES = {
     "zero": "The middle of every actuator's control range, always: what doing nothing scores.",
@@ -28,14 +32,26 @@ SUMMARIES = {
 """What the entries are, by controller."""
 
 
-def make(out: pathlib.Path = SUBMISSIONS, protocol: str = "mimic-1") -> None:
+def make(
+    out: pathlib.Path = SUBMISSIONS,
+    protocol: str = PROTOCOL,
+    track: str = "builtin",
+    only: tuple[str, ...] = (),
+) -> None:
     """Make the entries that are missing.
 
     Args:
         out: Folder of submissions.
         protocol: Name of the protocol.
+        track: Its track.
+        only: Names of the bodies; all of the protocol if none is given.
     """
-    for body in frozen.get(protocol).env_ids:
+    known = frozen.get(protocol).env_ids
+    for body in only:
+        if body not in known:
+            raise ValueError(unknown("body", body, known))
+    check_folder(out)
+    for body in only or known:
         for controller, summary in SUMMARIES.items():
             there = any((out / protocol / body).glob(f"????????-{controller}"))
             if there or not _serves(controller, body):
@@ -45,9 +61,11 @@ def make(out: pathlib.Path = SUBMISSIONS, protocol: str = "mimic-1") -> None:
                 root=out,
                 body=body,
                 name=controller,
-                authors=["mimic_envs"],
+                authors=[PROJECT],
+                licence="CC0-1.0",
                 controller=controller,
                 protocol=protocol,
+                track=track,
                 agree=True,
                 summary=summary,
             )
@@ -65,4 +83,4 @@ def _serves(controller: str, body: str) -> bool:
 
 
 if __name__ == "__main__":
-    tyro.cli(make, prog="python -m leaderboard.entries")
+    sys.exit(run_command(lambda: tyro.cli(make, prog="python -m leaderboard.entries")))

@@ -1,7 +1,6 @@
-"""The process in which one submission is judged: `python -m leaderboard.inside PATH REPORT LIMITS`.
+"""The process in which one submission is judged: `python -m leaderboard.inside PATH ANSWER`.
 
-Not for use by hand: `leaderboard.sandbox` starts it. Its first act is to limit itself, before
-anything of the submission is read.
+Not for use by hand: `leaderboard.sandbox` starts it, within limits.
 """
 
 from __future__ import annotations
@@ -9,35 +8,20 @@ from __future__ import annotations
 import dataclasses
 import json
 import pathlib
-import resource
 import sys
 import tempfile
 
-
-def restrict(seconds: int, memory_bytes: int, file_bytes: int) -> None:
-    """Limit this process for good, see `leaderboard.sandbox.Limits`."""
-    for kind, value in (
-        (resource.RLIMIT_AS, memory_bytes),
-        (resource.RLIMIT_CPU, 2 * seconds),
-        (resource.RLIMIT_FSIZE, file_bytes),
-        (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_NOFILE, 512),
-    ):
-        _, hard = resource.getrlimit(kind)
-        value = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        resource.setrlimit(kind, (value, value))
-
-
-if __name__ == "__main__":
-    restrict(**json.loads(sys.argv[3]))
-
-from leaderboard.judge import Report, judge  # noqa: E402
-from mimic_envs.scoring import untrusted  # noqa: E402
+from leaderboard.judge import Report, judge
+from mimic_envs.scoring import untrusted
+from mimic_envs.scoring.submissions.validate import UNFORESEEN
 
 
 def main(path: pathlib.Path, answer: pathlib.Path) -> None:
     """Judge a folder or an archive and write the report."""
-    report = _unpacked(path) if path.suffix == ".zip" else judge(path, _show)
+    try:
+        report = _unpacked(path) if path.suffix == ".zip" else judge(path, _show)
+    except Exception as error:  # a fault of ours, but a stranger's file brought it about
+        report = Report("rejected", [f"{UNFORESEEN}: {type(error).__name__}: {error}"])
     if sys.stderr.isatty():
         print("\r\033[K", end="", file=sys.stderr, flush=True)
     answer.write_text(json.dumps(dataclasses.asdict(report)))

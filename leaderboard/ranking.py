@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import pathlib
 from collections.abc import Sequence
 from typing import Any
@@ -13,6 +14,9 @@ from leaderboard import verify
 from leaderboard.judge import Report
 from mimic_envs.scoring import statistics
 from mimic_envs.scoring.submissions import Submission
+from mimic_envs.scoring.submissions.schema import violations
+from mimic_envs.scoring.submissions.submission import SCHEMA
+from mimic_envs.text import plain
 
 TIERS = ("T2", "T1")
 """Tiers that are ranked, the most trusted one first."""
@@ -25,7 +29,8 @@ class Entry:
     Attributes:
         record: What its authors say.
         report: What verification says; all numbers are from here.
-        folder: Where it is.
+        content_hash: What identifies it, see `Submission.content_hash`.
+        video: The video that maintainers made of it, if there is one.
         metrics: Arrays (seeds, clips) by name, of the repeated run.
         score: Interquartile mean of the clip scores.
         interval: Its 95 % interval.
@@ -35,7 +40,8 @@ class Entry:
 
     record: dict[str, Any]
     report: Report
-    folder: pathlib.Path
+    content_hash: str
+    video: pathlib.Path | None
     metrics: dict[str, np.ndarray]
     score: float
     interval: tuple[float, float]
@@ -63,9 +69,18 @@ class Entry:
         return f"{self.record['body']}-{self.record['slug']}"
 
     @property
-    def method(self) -> str:
-        """What it has in common with the entries of the same method for other bodies."""
-        return self.record["slug"].split("-", 1)[1]
+    def row(self) -> str:
+        """What it has in common with the entries of the same method for other bodies.
+
+        The controllers are this package's own. All else is one method if each entry names all of
+        them by content: what authors call themselves and their entries joins nothing.
+        """
+        if self.record["kind"] == "controller":
+            return f"controller {self.record['controller']}"
+        named = self.record.get("method", {})
+        if named.get(self.record["body"]) == self.content_hash:
+            return json.dumps(named, sort_keys=True)
+        return f"alone {self.content_hash}"
 
     def mean(self, name: str) -> float:
         """Mean of a metric over seeds and clips."""
@@ -78,14 +93,16 @@ def collect(
     """All entries that may be shown, and for each other submission why it may not."""
     entries, left_out = [], []
     for folder in verify.all_submissions(submissions):
-        place, report = "/".join(folder.parts[-3:]), verify.load(folder, verified)
+        place, report = plain("/".join(folder.parts[-3:])), verify.load(folder, verified)
         try:
             submission = Submission.load(folder)
         except ValueError as error:
-            left_out.append(f"{place}: {error}")
+            left_out.append(f"{place}: {plain(str(error))}")
             continue
         if report is None:
             left_out.append(f"{place}: not verified yet")
+        elif wrong := next(violations(submission.record, SCHEMA), ""):
+            left_out.append(f"{place}: submission.json: {plain(wrong)}")
         elif report.fingerprint != submission.fingerprint():
             left_out.append(f"{place}: has changed since it was verified")
         elif report.tier not in TIERS:
@@ -93,7 +110,7 @@ def collect(
         elif submission.record["track"] == "practice":
             left_out.append(f"{place}: practice is not ranked")
         else:
-            entries.append(_entry(submission, report))
+            entries.append(_entry(submission, report, verify.video(folder, verified)))
     for table in {entry.table for entry in entries}:
         rank([entry for entry in entries if entry.table == table])
     return sorted(entries, key=order), left_out
@@ -104,13 +121,14 @@ def order(entry: Entry) -> tuple[Any, ...]:
     return *entry.table, TIERS.index(entry.report.tier), -entry.score, entry.record["slug"]
 
 
-def _entry(submission: Submission, report: Report) -> Entry:
+def _entry(submission: Submission, report: Report, video: pathlib.Path | None) -> Entry:
     metrics = {name: np.array(x, np.float64) for name, x in report.metrics.items()}
     scores = metrics["score"]
     return Entry(
         record=submission.record,
         report=report,
-        folder=submission.folder,
+        content_hash=submission.content_hash,
+        video=video,
         metrics=metrics,
         score=statistics.iqm(scores),
         interval=statistics.iqm_interval(scores),
@@ -165,14 +183,15 @@ def overall(entries: Sequence[Entry], bodies: Sequence[str]) -> list[Overall]:
         entries: Those of one protocol and track.
         bodies: All bodies of the protocol.
     """
-    groups: dict[tuple[str, tuple[str, ...], bool], dict[str, Entry]] = {}
-    for entry in sorted(entries, key=order, reverse=True):  # the best of each body stays
-        key = entry.method, tuple(entry.record["authors"]), entry.expert
-        groups.setdefault(key, {})[entry.record["body"]] = entry
+    groups: dict[tuple[str, bool], dict[str, Entry]] = {}
+    # of a copy, which validation refuses, the first one would stay
+    for entry in sorted(entries, key=lambda e: e.record["slug"]):
+        groups.setdefault((entry.row, entry.expert), {}).setdefault(entry.record["body"], entry)
     result = []
-    for (_, authors, expert), found in groups.items():
-        name = next(iter(found.values())).record["name"]
-        method = Overall(name, authors, dict(sorted(found.items())), expert, None, None)
+    for (_, expert), found in groups.items():
+        found = dict(sorted(found.items()))
+        first = next(iter(found.values())).record
+        method = Overall(first["name"], tuple(first["authors"]), found, expert, None, None)
         if set(found) == set(bodies):
             scores = [one.metrics["score"] for one in method.entries.values()]
             method.score, *interval = statistics.mean_over_bodies(scores)

@@ -20,7 +20,9 @@ import tyro
 
 from leaderboard import sandbox
 from leaderboard.judge import Report
+from mimic_envs.command import run_command
 from mimic_envs.scoring import statistics
+from mimic_envs.text import plain
 
 HERE = pathlib.Path(__file__).parent
 SUBMISSIONS = HERE / "submissions"
@@ -33,25 +35,32 @@ def verify(
         tuple[pathlib.Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="PATH")
     ] = (),
     write: bool = False,
+    verified: pathlib.Path = VERIFIED,
     seconds: int = 1800,
+    offline: bool = False,
 ) -> int:
     """Check submissions, replay their controls and run their policies again.
 
     Args:
         paths: Folders or zip archives; all submissions of the leaderboard if none is given.
-        write: Keep the reports in leaderboard/verified, for the pages.
+        write: Keep the reports, for the pages.
+        verified: Folder of the reports.
         seconds: Time for each.
+        offline: Reject all where their processes cannot be kept from the network. It is cut off
+            in any case where the system allows it.
     """
     chosen = list(paths) or all_submissions()
+    if not chosen:
+        print("there are no submissions")
     trusted = 0
     for i, path in enumerate(chosen):
-        report = sandbox.judge(path, sandbox.Limits(seconds=seconds))
+        report = sandbox.judge(path, sandbox.Limits(seconds=seconds, offline=offline))
         trusted += report.tier in ("T1", "T2")
         print(f"[{i + 1}/{len(chosen)}] {_place(path)}: {_verdict(report)}", flush=True)
         for text in (*report.problems, *report.flags):
-            print(f"    {text}")
+            print(f"    - {plain(text)}")  # a line that begins with :: would command a runner
         if write and report.tier != "rejected":
-            save(path, report)
+            save(path, report, verified)
     return 0 if trusted == len(chosen) else 1
 
 
@@ -73,8 +82,17 @@ def load(path: pathlib.Path, root: pathlib.Path = VERIFIED) -> Report | None:
     return Report(**json.loads(source.read_text())) if source.is_file() else None
 
 
+def video(path: pathlib.Path, root: pathlib.Path = VERIFIED) -> pathlib.Path | None:
+    """The video of a submission that maintainers have made and kept beside the report.
+
+    Submissions bring no video: it would go from a stranger to the browsers of all readers unread.
+    """
+    source = root / pathlib.Path(*path.resolve().parts[-3:]).with_suffix(".mp4")
+    return source if source.is_file() else None
+
+
 def _place(path: pathlib.Path) -> str:
-    return "/".join(path.resolve().parts[-2:])
+    return plain("/".join(path.resolve().parts[-2:]))
 
 
 def _verdict(report: Report) -> str:
@@ -85,4 +103,4 @@ def _verdict(report: Report) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(tyro.cli(verify, prog="python -m leaderboard.verify"))
+    sys.exit(run_command(lambda: tyro.cli(verify, prog="python -m leaderboard.verify")))

@@ -9,19 +9,17 @@ import numpy as np
 import pytest
 
 import mimic_envs
-from mimic_envs.env import FunctionalEnv
-from mimic_envs.scoring import policies, submissions
+from mimic_envs.env import Environment
+from mimic_envs.scoring import PROTOCOL, policies, submissions
 from tests.leaderboard import made_up
 
 
 @pytest.fixture(scope="session")
-def env() -> FunctionalEnv:
+def env() -> Environment:
     return mimic_envs.make("worm", clips="builtin/tiny", terminate=False)
 
 
-def mlp(
-    folder: pathlib.Path, env: FunctionalEnv, scale: float = 1.0, seed: int = 0
-) -> pathlib.Path:
+def mlp(folder: pathlib.Path, env: Environment, scale: float = 1.0, seed: int = 0) -> pathlib.Path:
     """A policy with random weights."""
     rng = np.random.default_rng(seed)
     sizes = [sum(policies.widths(env).values()), 16, env.action_size]
@@ -35,17 +33,18 @@ def mlp(
 
 
 @pytest.fixture(scope="session")
-def root(tmp_path_factory: pytest.TempPathFactory, env: FunctionalEnv) -> pathlib.Path:
+def root(tmp_path_factory: pytest.TempPathFactory, env: Environment) -> pathlib.Path:
     """A folder with two good submissions, `pd` and `network`; do not write into it."""
     root = tmp_path_factory.mktemp("good")
     common = {"root": root, "body": "worm", "authors": ["A. Author"], "track": "practice"}
+    common["licence"] = "CC0-1.0"
     common |= {"agree": True, "summary": "For the tests."}
     submissions.new(name="pd", controller="pd", **common)
     folder = mlp(root / "weights", env)
     submissions.new(name="Network", policy=folder, trained_on=["builtin/train"], **common)
-    (path,) = (root / "mimic-1" / "worm").glob("*-network")
+    (path,) = (root / PROTOCOL / "worm").glob("*-network")
     fill_in(path)
-    return root / "mimic-1" / "worm"
+    return root / PROTOCOL / "worm"
 
 
 def fill_in(path: pathlib.Path) -> None:
@@ -63,6 +62,17 @@ def board(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     root = tmp_path_factory.mktemp("board")
     made_up.board(root)
     return root
+
+
+@pytest.fixture(scope="session")
+def empty_site(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """The pages of a leaderboard without entries; do not write into them."""
+    pytest.importorskip("jinja2", reason="the pages are made with jinja2")
+    from leaderboard import build
+
+    root = tmp_path_factory.mktemp("nothing")
+    build.build(root / "site", root / "submissions", root / "verified")
+    return root / "site"
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import pathlib
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from leaderboard import verify
 from leaderboard.judge import Report
-from mimic_envs.scoring import frozen
+from mimic_envs.scoring import PROTOCOL, frozen
 from mimic_envs.scoring.metrics import ERRORS
 from mimic_envs.scoring.submissions import Submission
 
@@ -23,14 +24,16 @@ def hand_in(
     scores: np.ndarray,
     tier: str = "T2",
     video: bool = False,
+    shared: dict[str, str] | None = None,
     **changes,
 ) -> pathlib.Path:
     """A submission as the pages need it, with a report that verification could have written."""
-    clips = frozen.get("mimic-1").test["builtin"][body]
-    folder = root / "submissions" / "mimic-1" / body / f"20261101-{method}"
+    clips = frozen.get(PROTOCOL).test["builtin"][body]
+    folder = root / "submissions" / PROTOCOL / body / f"20261101-{method}"
     folder.mkdir(parents=True)
     record = {
-        "protocol": "mimic-1",
+        "schema_version": 1,
+        "protocol": PROTOCOL,
         "track": "builtin",
         "body": body,
         "slug": folder.name,
@@ -44,13 +47,21 @@ def hand_in(
         "seeds": len(scores),
         "clips_sha256": clips.sha256,
         "trained_on": ["a" * 64],
-        "training": {"environment_steps": 7, "hardware": "one & two"},
+        "training": {
+            "environment_steps": 7,
+            "wall_clock_h": 0.5,
+            "hardware": "one & two",
+            "parameters": 3,
+            "backend": "native",
+            "code": "none",
+            "command": "train --now",
+        },
         "versions": {"mujoco": "3.17.0"},
-        "files": {},
+        "files": files(body, method),
+        "agreement": True,
     }
+    record |= {"method": shared} if shared else {}
     (folder / "submission.json").write_text(json.dumps(record | changes))
-    if video:
-        (folder / "video.mp4").write_bytes(b"not watched by anybody")
     names = ["score", "root_aligned_score", "coverage", "effort", "action_rate", *ERRORS]
     report = Report(
         tier,
@@ -63,12 +74,28 @@ def hand_in(
         versions={"mujoco": "3.17.0"},
     )
     verify.save(folder, report, root / "verified")
+    if video:
+        place = root / "verified" / PROTOCOL / body / f"{folder.name}.mp4"
+        place.write_bytes(b"not watched by anybody")
     return folder
+
+
+def files(body: str, method: str) -> dict[str, str]:
+    """What a record lists as its files."""
+    return {"results.json": hashlib.sha256(f"{body} {method}".encode()).hexdigest()}
+
+
+def together(method: str) -> dict[str, str]:
+    """The entry `method` in the records of a method that has all bodies."""
+    return {
+        body: Submission(pathlib.Path(), {"files": files(body, method)}).content_hash
+        for body in frozen.get(PROTOCOL).env_ids
+    }
 
 
 def flat(body: str, level: float, seeds: int = 3) -> np.ndarray:
     """Scores around a level."""
-    count = len(frozen.get("mimic-1").test["builtin"][body].clips)
+    count = len(frozen.get(PROTOCOL).test["builtin"][body].clips)
     return level + np.random.default_rng(0).uniform(-0.02, 0.02, (seeds, count))
 
 
@@ -77,8 +104,10 @@ def board(root: pathlib.Path) -> None:
 
     One of them is an expert.
     """
-    for body in frozen.get("mimic-1").env_ids:
-        hand_in(root, body, "good", flat(body, 0.8), video=body == "rodent")
+    for body in frozen.get(PROTOCOL).env_ids:
+        hand_in(
+            root, body, "good", flat(body, 0.8), video=body == "rodent", shared=together("good")
+        )
     hand_in(root, "worm", "equal", flat("worm", 0.801), name=NASTY)
     hand_in(root, "worm", "poor", flat("worm", 0.2), authors=[NASTY], summary=NASTY)
     hand_in(root, "worm", "replayed", flat("worm", 0.95), tier="T1", name=60 * "n")
@@ -87,7 +116,7 @@ def board(root: pathlib.Path) -> None:
     hand_in(root, "worm", "tried", flat("worm", 0.99), track="practice")
     changed = hand_in(root, "worm", "changed", flat("worm", 0.99)) / "results.json"
     changed.write_text("{}")
-    (root / "submissions/mimic-1/worm/20261101-new").mkdir()
-    (root / "submissions/mimic-1/worm/20261101-new/submission.json").write_text("{}")
-    (root / "submissions/mimic-1/worm/20261101-odd").mkdir()
-    (root / "submissions/mimic-1/worm/20261101-odd/submission.json").write_text("[]")
+    for name, record in (("new", "{}"), ("odd", "[]")):
+        folder = root / "submissions" / PROTOCOL / "worm" / f"20261101-{name}"
+        folder.mkdir()
+        (folder / "submission.json").write_text(record)

@@ -33,6 +33,7 @@ def good(tmp_path_factory, weights) -> pathlib.Path:
         body="worm",
         name="Experts",
         authors=["A. Author"],
+        licence="CC0-1.0",
         policy=weights,
         trained_on=["builtin/tiny"],
         track="practice",

@@ -11,6 +11,7 @@ import pytest
 
 from leaderboard.judge import judge
 from mimic_envs import cli
+from mimic_envs.scoring import PROTOCOL
 from tests.leaderboard.conftest import fill_in
 
 README = pathlib.Path(__file__).resolve().parents[2] / "leaderboard" / "README.md"
@@ -34,7 +35,7 @@ def test_five_minutes(tmp_path, monkeypatch, capsys) -> None:
     cli.main([*arguments, "--track", "practice"])
     said = capsys.readouterr().out
     assert "still to do: training.hardware is not filled in" in said
-    (folder,) = (tmp_path / "leaderboard/submissions/mimic-1/worm").iterdir()
+    (folder,) = (tmp_path / "leaderboard/submissions" / PROTOCOL / "worm").iterdir()
     assert folder.match("*-linear-clone")
     with pytest.raises(SystemExit):
         cli.main([*command(shell[1])[1:3], str(folder)])
