@@ -20,42 +20,11 @@ import optax
 
 from baselines import normaliser
 from baselines.actor import Actor
+from baselines.dagger_config import Config
 from baselines.networks import Memory, Params
 from baselines.normaliser import Normaliser
-from mimic_envs.controllers import AimingController, Controller, RememberingController
-from mimic_envs.env import FunctionalEnv, State
-
-
-@dataclasses.dataclass(frozen=True)
-class Config:
-    """Hyper-parameters of DAgger."""
-
-    rounds: int = 40
-    environments: int = 64
-    """Environments that run side by side."""
-    unroll: int = 32
-    """Control steps of each environment per round."""
-    teacher_rounds: int = 2
-    """Rounds in which the teacher acts."""
-    ask_every: int = 4
-    """Control steps between two questions to the teacher in the other rounds; a teacher that
-    remembers is asked at every step."""
-    noise: float = 0.1
-    """Standard deviation of what is added to all actions, so that there is something to mend."""
-    gradient_steps: int = 400
-    """Steps of Adam per round."""
-    batch: int = 16
-    """Stretches of `unroll` control steps per step of Adam."""
-    learning_rate: float = 1e-3
-    """In the first round; it falls to a hundredth along a cosine."""
-    latent_kl: float = 1e-4
-    """Weight of the latents' divergence from their prior."""
-
-    def __post_init__(self) -> None:
-        if self.unroll % self.ask_every:
-            raise ValueError(
-                f"unroll={self.unroll} must be a multiple of ask_every={self.ask_every}"
-            )
+from mimic_envs.controllers import Controller, RememberingController
+from mimic_envs.env import Environment, State
 
 
 @jax.tree_util.register_dataclass
@@ -91,15 +60,13 @@ class Lesson(NamedTuple):
 
     Attributes:
         obs: What the network sees.
-        anchor: Actions of the anchor.
         first: Whether the step was the first of its episode.
-        action: What the teacher would do, or aim for if actions are targets.
+        action: What the teacher would do.
         asked: Whether it was asked; else its action is zero and means nothing.
         memory: What the network remembered before the stretch.
     """
 
     obs: dict[str, Any]
-    anchor: Any
     first: Any
     action: Any
     asked: Any
@@ -107,7 +74,7 @@ class Lesson(NamedTuple):
 
 
 class _Carry(NamedTuple):
-    """What changes from control step to control step, see `Student`."""
+    """State that changes from control step to control step, see `Student`."""
 
     environments: State
     memory: Memory
@@ -125,12 +92,6 @@ class DAgger:
     """
 
     def __init__(self, config: Config, actor: Actor, teacher: Controller) -> None:
-        if actor.anchor == "targets" and not isinstance(teacher, AimingController):
-            raise ValueError(
-                f"teacher {teacher.name!r} cannot be distilled with anchor 'targets', as it says "
-                "actions and no targets: accepted are anchors 'off', 'fixed' and 'learnable', or "
-                "a teacher that aims, such as 'mpc'"
-            )
         self.config = config
         self.actor = actor
         self.teacher = teacher
@@ -140,10 +101,10 @@ class DAgger:
             optax.adam(optax.cosine_decay_schedule(config.learning_rate, steps, alpha=0.01)),
         )
         self.init = jax.jit(self._init)
-        self.record = jax.jit(self._record, static_argnums=4)
+        self.record = jax.jit(self._record, static_argnums=3)
         self.learn = jax.jit(self._learn)
 
-    def _init(self, env: FunctionalEnv, key: jax.Array) -> Student:
+    def _init(self, env: Environment, key: jax.Array) -> Student:
         """The state before the first round."""
         count = self.config.environments
         teacher = self.teacher
@@ -165,8 +126,7 @@ class DAgger:
 
     def _record(
         self,
-        env: FunctionalEnv,
-        anchor_params: Any,
+        env: Environment,
         teacher_params: Any,
         student: Student,
         teaches: bool,
@@ -187,9 +147,7 @@ class DAgger:
             steps = []
             for i, step_key in enumerate(keys):
                 chosen = shown if teaches else None
-                carry, (step, report) = self._step(
-                    env, anchor_params, student, carry, chosen, step_key
-                )
+                carry, (step, report) = self._step(env, student, carry, chosen, step_key)
                 asked = jnp.full(len(shown), i == 0)
                 step = step._replace(action=jnp.where(i == 0, shown, 0.0), asked=asked)
                 steps.append((step, report))
@@ -214,7 +172,7 @@ class DAgger:
         return after, lesson, {name: x.mean() for name, x in report.items()}
 
     def _ask(self, params: Any, now: _Carry, key: jax.Array) -> tuple[_Carry, jax.Array]:
-        """What the teacher would do, (N, action_size), and what it remembers then."""
+        """Actions of the teacher, (N, action_size), and its memory after them."""
         teacher, count = self.teacher, self.config.environments
         keys = jax.random.split(key, count)
         if not isinstance(teacher, RememberingController):
@@ -224,17 +182,13 @@ class DAgger:
             return jnp.where(now.first.reshape(-1, *[1] * (old.ndim - 1)), fresh, old)
 
         memory = jax.tree.map(forget, teacher.memory, now.teacher_memory)
-        answer = teacher.act_remembering
-        if self.actor.anchor == "targets":
-            assert isinstance(teacher, AimingController)
-            answer = teacher.aim
-        actions, memory = jax.vmap(answer, (None, 0, 0, 0))(params, now.environments, memory, keys)
+        act = teacher.act_remembering
+        actions, memory = jax.vmap(act, (None, 0, 0, 0))(params, now.environments, memory, keys)
         return now._replace(teacher_memory=memory), actions
 
     def _step(
         self,
-        env: FunctionalEnv,
-        anchor_params: Any,
+        env: Environment,
         student: Student,
         now: _Carry,
         chosen: jax.Array | None,
@@ -242,22 +196,18 @@ class DAgger:
     ) -> tuple[_Carry, tuple[Lesson, dict[str, jax.Array]]]:
         """A control step with the given actions or the network's, and noise."""
         count, size = len(now.first), self.actor.policy.noise_size
-        anchor = self.actor.anchor_actions(anchor_params, now.environments)
-        obs, seen_anchor, first = jax.tree.map(
-            lambda x: x[None], (now.environments.obs, anchor, now.first)
-        )
+        obs, first = jax.tree.map(lambda x: x[None], (now.environments.obs, now.first))
         quiet = jnp.zeros((1, count, size))
         output = self.actor.unroll(
-            student.params, student.statistics, now.memory, obs, seen_anchor, first, quiet
+            student.params, student.statistics, now.memory, obs, first, quiet
         )
         if chosen is None:
             chosen = jnp.clip(output.mean[0], -1.0, 1.0)
         noise = self.config.noise * jax.random.normal(key, chosen.shape)
-        controls = self.actor.controls(anchor_params, now.environments, chosen + noise)
-        moved, result = jax.vmap(env.step_autoreset)(now.environments, controls)
+        moved, result = jax.vmap(env.step_autoreset)(now.environments, chosen + noise)
         done = result.terminated | result.truncated
         nothing = jnp.zeros_like(chosen)
-        lesson = Lesson(now.environments.obs, anchor, now.first, nothing, now.first, ())
+        lesson = Lesson(now.environments.obs, now.first, nothing, now.first, ())
         report = {
             "rollout/score": result.metrics["score"],
             "rollout/failures_per_step": result.terminated,
@@ -284,11 +234,11 @@ class DAgger:
     def loss(
         self, params: Params, statistics: Normaliser, lesson: Lesson, key: jax.Array
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
-        """What is minimised, and its parts, for stretches (B, T, ...)."""
+        """Compute what is minimised, and its parts, for stretches (B, T, ...)."""
         inputs = jax.tree.map(lambda x: jnp.swapaxes(x, 0, 1), lesson._replace(memory=()))
         noise = jax.random.normal(key, (*inputs.first.shape, self.actor.policy.noise_size))
         output = self.actor.unroll(
-            params, statistics, lesson.memory, inputs.obs, inputs.anchor, inputs.first, noise
+            params, statistics, lesson.memory, inputs.obs, inputs.first, noise
         )
         # beyond its range an action is clipped: at the edge only falling short is an error
         over = jnp.abs(inputs.action) >= 1.0

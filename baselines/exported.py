@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import pathlib
@@ -11,13 +12,11 @@ import jax
 import numpy as np
 from rich.console import Console
 
-import mimic_envs
-from baselines import runs
+from baselines import checkpoints, lock, runs, terminal
 from baselines.checkpoints import write_json
 from baselines.log import Log
-from mimic_envs import clips as clips_
 from mimic_envs import scoring
-from mimic_envs.env import FunctionalEnv, State
+from mimic_envs.env import Environment, State
 from mimic_envs.scoring import policies
 
 
@@ -43,7 +42,7 @@ class Mlp:
     activation: str
     squash: bool
 
-    def save(self, folder: pathlib.Path, env: FunctionalEnv) -> None:
+    def save(self, folder: pathlib.Path, env: Environment) -> None:
         """Write the policy's folder, which `mimic-envs score --policy` reads."""
         options = {
             "hidden": [len(x) for x in self.biases[:-1]],
@@ -69,7 +68,7 @@ class ExportedController:
         params: Weights and observation statistics.
     """
 
-    def __init__(self, folder: pathlib.Path, env: FunctionalEnv) -> None:
+    def __init__(self, folder: pathlib.Path, env: Environment) -> None:
         self._folder, self._env = folder, env
         self._policy = policies.load(folder, env, folder.parent.name)
         self.name = self._policy.name
@@ -90,8 +89,8 @@ class Record:
     Args:
         directory: Must not hold a run.
         settings: All settings of the run; `env` is the environment's id, `clips` those trained
-            on, `eval_clips` those to score on by protocol mimic-1, `threads` as in
-            `baselines.train`; `algorithm`, `backend` and `seed` say how it was trained.
+            on, `eval_clips` those to score on, `threads` as in `baselines.train`; `algorithm`,
+            `backend` and `seed` say how it was trained.
         console: Where to report.
 
     Attributes:
@@ -99,22 +98,34 @@ class Record:
 
     Raises:
         ValueError: The environment or the clips are unknown, or the folder holds a run.
+        OSError: Another process trains there, or the folder cannot be written to.
     """
 
     def __init__(self, directory: pathlib.Path, settings: dict[str, Any], console: Console) -> None:
         body = runs.body_of(settings["env"])
-        if (directory / "config.json").exists():
-            raise ValueError(f"{directory} holds a run already: choose another folder with --out")
-        self._clips_name = settings["eval_clips"]
-        self._clips = clips_.load(self._clips_name, body)
+        task = settings["task"]
+        self._clips, self._clips_name = runs.load_clips(task, settings["eval_clips"], body)
         options = {"threads": settings["threads"]}
-        self.env = mimic_envs.make(body, clips=self._clips, backend_options=options)
-        write_json(directory / "config.json", json.loads(json.dumps(settings, default=str)))
+        self.env = runs.make_env(body, task, self._clips, backend_options=options)
         self._settings, self._policy = settings, directory / "policy"
         self._console = console
         self._controller: ExportedController | None = None
-        self._log = Log(directory, 0)
         self._clock = runs.Clock()
+        with contextlib.ExitStack() as stack:
+            self._lock = stack.enter_context(
+                lock.hold(directory, lambda text: terminal.say(console, text))
+            )
+            self._begin(directory)
+            self._log = Log(directory, -1, lambda text: terminal.warn(console, text))
+            stack.callback(self._log.close)
+            self._open = stack.pop_all()
+
+    def _begin(self, directory: pathlib.Path) -> None:
+        path = directory / "config.json"
+        if path.exists():
+            raise ValueError(f"{directory} holds a run already: choose another folder with --out")
+        with checkpoints.writing(path):
+            write_json(path, json.loads(json.dumps(self._settings, default=str)))
 
     @property
     def elapsed_s(self) -> float:
@@ -135,20 +146,22 @@ class Record:
         results = scoring.score(self.env, self._controller, self._clips, self._clips_name)
         values = {"wall_time_s": wall_time_s, **runs.logged(results)}
         self._log.write("evaluation", updates, steps, values)
-        self._console.print(runs.said(steps, values, self._clips_name))
+        terminal.say(self._console, runs.said(steps, values, self._clips_name))
 
     def _export(self, policy: Mlp, steps: int, wall_time_s: float) -> None:
         """Write the policy, and what it was trained on."""
-        policy.save(self._policy, self.env)
-        names = ("env", "algorithm", "clips", "backend", "seed")
+        self._lock.check()
+        names = ("env", "task", "algorithm", "clips", "backend", "seed")
         training = {
             **{name: self._settings[name] for name in names},
             "steps": steps,
             "wall_time_s": wall_time_s,
             "versions": scoring.results.versions(),
         }
-        write_json(self._policy / "training.json", training)
+        with checkpoints.writing(self._policy):
+            policy.save(self._policy, self.env)
+            write_json(self._policy / "training.json", training)
 
     def close(self) -> None:
-        """Close the log."""
-        self._log.close()
+        """Close the log and leave the folder."""
+        self._open.close()

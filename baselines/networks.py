@@ -36,10 +36,10 @@ PRIOR_CORRELATION = 0.95
 
 
 class Output(NamedTuple):
-    """What a policy yields over a stretch of time.
+    """Output of a policy over a stretch of time.
 
     Attributes:
-        mean: Mean actions (of the residual, if there is an anchor), (T, N, nu).
+        mean: Mean actions, (T, N, A).
         kl: Divergence of the latents from their prior, (T, N); zero without latents.
         memory: What it remembers after the last step.
     """
@@ -66,7 +66,7 @@ class Policy(Protocol):
         ...
 
     def memory(self, count: int) -> Memory:
-        """What is remembered before a first step, with a leading axis of `count`."""
+        """Memory before a first step, with a leading axis of `count`."""
         ...
 
     def unroll(
@@ -156,7 +156,7 @@ def initial(module: linen.Module, key: jax.Array, *widths: int) -> Params:
 
 
 def run(module: linen.Module, params: Params, *arguments: jax.Array) -> Any:
-    """What a module makes of its arguments."""
+    """Apply a module to its arguments."""
     return module.apply({"params": params}, *arguments)
 
 
@@ -192,10 +192,10 @@ class MLPPolicy:
 class IntentionPolicy:
     """A stochastic encoder of the reference, and a decoder of its latent and proprioception.
 
-    The decoder never sees the reference, nor the anchor's action, which depends on it. So the
-    latent is a low-dimensional command (an intention) that other tasks can give. The prior
-    makes it vary slowly: of an episode's first step a standard normal, later a first-order
-    autoregression that keeps unit variance.
+    The decoder never sees the reference, so the latent is a low-dimensional command (an
+    intention) that other tasks can give, if actions mean something without the reference too:
+    `torque` or `posture`. The prior makes it vary slowly: of an episode's first step a standard
+    normal, later a first-order autoregression that keeps unit variance.
 
     Args:
         sizes: Of what it reads and writes.

@@ -74,6 +74,6 @@ def normalise(normaliser: Normaliser, obs: Inputs) -> dict[str, jax.Array]:
 
 
 def std(moments: Moments) -> jax.Array:
-    """What entries of a group are divided by, (width,); 1 before any update."""
+    """Divisors of the entries of a group, (width,); 1 before any update."""
     variance = moments.m2 / jnp.maximum(moments.samples, 1.0)
     return jnp.where(moments.samples > 0, jnp.maximum(jnp.sqrt(variance), SMALLEST), 1.0)

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import pathlib
+import sys
+from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 import tyro
 
 from baselines import log
+from baselines.checkpoints import read_json
+from mimic_envs import extras
+from mimic_envs.command import as_command
 
 
 @dataclasses.dataclass(frozen=True)
 class Arguments:
-    """What to draw."""
+    """Arguments of a plot."""
 
     out: pathlib.Path
     """The picture."""
@@ -29,11 +32,21 @@ class Arguments:
 
 
 def draw(arguments: Arguments) -> None:
-    """Score with its 95 % interval against environment steps and against wall time."""
+    """Score with its 95 % interval against environment steps and against wall time.
+
+    Raises:
+        RuntimeError: matplotlib is missing.
+        ValueError: A run has no scores, or its files are damaged.
+    """
+    extras.require("plots", "matplotlib")
+    import matplotlib.pyplot as plt
+
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.4), sharey=True, layout="constrained")
     shown = [] if arguments.level is None else [arguments.level]
     for run in arguments.runs:
         scored = [x for x in log.read(run) if x["kind"] == "evaluation"]
+        if not scored:
+            raise ValueError(f"{run} has no scores in {log.NAME}")
         low, high = np.array([x["score_ci95"] for x in scored]).T
         places = ([x["steps"] / 1e6 for x in scored], [x["wall_time_s"] / 60 for x in scored])
         shown += [x["score"] for x in scored]
@@ -52,13 +65,13 @@ def draw(arguments: Arguments) -> None:
         # curves fill half of the height; an interval may be cut off
         least, span = min(shown), max(shown) - min(shown)
         axes[0].set_ylim(max(least - span, axes[0].get_ylim()[0]), axes[0].get_ylim()[1])
-    clips = json.loads((arguments.runs[0] / "config.json").read_text())["eval_clips"]
-    axes[0].set_ylabel(f"score on {clips}")
+    settings = read_json(arguments.runs[0] / "config.json", "name another run first")
+    axes[0].set_ylabel(f"score on {settings.get('eval_clips')}")
     axes[0].legend(loc="lower right", edgecolor="none", framealpha=0.9)
     figure.savefig(arguments.out, dpi=120)
 
 
-def _spread_near_one(axis: plt.Axes, low: float, high: float) -> None:
+def _spread_near_one(axis: Any, low: float, high: float) -> None:
     """Make an axis from `low` to a little above `high` logarithmic in the distance from 1."""
     low, high = min(low, 0.99), min(high, 0.9999)
     axis.set_yscale(
@@ -70,5 +83,11 @@ def _spread_near_one(axis: plt.Axes, low: float, high: float) -> None:
     axis.set_ylim(low, 1 - 0.8 * (1 - high))
 
 
+@as_command
+def main(argv: list[str] | None = None) -> None:
+    """Draw what the command line says."""
+    draw(tyro.cli(Arguments, args=argv, prog="python -m baselines.plot"))
+
+
 if __name__ == "__main__":
-    draw(tyro.cli(Arguments, prog="python -m baselines.plot"))
+    sys.exit(main())

@@ -3,10 +3,10 @@
 One update collects `unroll` steps of every environment and takes `epochs * minibatches`
 steps of Adam on them, all in one jitted call that is the same for every physics backend.
 
-What is easy to get wrong, and how it is done here:
+Details that are easy to get wrong, and how they are done here:
 
 - The end of a clip is no failure: returns go on with the value of the observation *before*
-  the automatic reset (`Result.obs`); only a failure ends them.
+  the automatic reset (`StepResult.obs`); only a failure ends them.
 - The observation statistics, and all noise inside the policy, are those that acted, so that
   probability ratios are 1 before the first step of Adam.
 - Minibatches are sets of environments with their whole stretch of time, so that policies
@@ -22,7 +22,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -32,89 +32,11 @@ from jax.sharding import Mesh, PartitionSpec
 from baselines import actor as actors
 from baselines import networks, normaliser, parallel
 from baselines.actor import Actor
+from baselines.experience import Learnable, Privileged, Rollout, gae, nothing_privileged
 from baselines.networks import MLP, Inputs, Memory, Params
 from baselines.normaliser import Normaliser
 from baselines.parallel import AXIS, DIVIDED, SAME
-
-RATE_FACTOR = 1.5
-"""Of the learning rate, see `Config.target_kl`."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Config:
-    """Hyper-parameters of PPO."""
-
-    environments: int = 512
-    """Environments that run side by side."""
-    shards: int = 0
-    """Groups that the environments are divided into, each of which lies on one device;
-    minibatches have equally many environments of each. A multiple of the number of devices,
-    and that number if 0."""
-    unroll: int = 16
-    """Control steps of each environment per update."""
-    epochs: int = 4
-    """Passes over the collected steps per update."""
-    minibatches: int = 8
-    """Parts that the environments are divided into in each pass."""
-    discount: float = 0.95
-    gae_lambda: float = 0.9
-    """Of generalised advantage estimation: 0 trusts the critic, 1 the returns."""
-    clip: float = 0.2
-    """How far from 1 a probability ratio may go before its gradient is cut."""
-    learning_rate: float = 1e-3
-    final_learning_rate: float = 1e-4
-    """At the end of training; linear in between."""
-    target_kl: float | None = None
-    """If given, the learning rate starts at `learning_rate` and then follows not the schedule
-    but the divergence of the policy from the one that acted: after an update in which its mean
-    was above twice this target the rate is divided by `RATE_FACTOR`, below half multiplied."""
-    learning_rate_bounds: tuple[float, float] = (1e-6, 1e-2)
-    """Of the rate, if there is a `target_kl`."""
-    entropy: float = 0.0
-    """Weight of the entropy bonus at the start."""
-    final_entropy: float = 0.0
-    """At the end; linear in between."""
-    latent_kl: float = 1e-3
-    """Weight of the latents' divergence from their prior, once fully on."""
-    latent_kl_ramp: float = 0.25
-    """Part of the training over which that weight rises linearly from zero."""
-    gradient_norm: float = 1.0
-    """Longer gradients are scaled down to this."""
-    initial_std: float = 0.3
-    """Standard deviation of actions before training."""
-    critic_hidden: tuple[int, ...] = (256, 256)
-    """Widths of the critic's hidden layers."""
-    critic_updates: int = 0
-    """Updates at the start in which only the critic learns: for an actor that can do
-    something already, which advantages of a critic that knows nothing would spoil."""
-
-    def __post_init__(self) -> None:
-        if self.environments % (self.minibatches * max(self.shards, 1)):
-            raise ValueError(
-                f"environments={self.environments} cannot be divided into "
-                f"minibatches={self.minibatches} of equal size"
-                + (f" in each of shards={self.shards}" if self.shards > 1 else "")
-            )
-
-        if self.target_kl is not None and not self.target_kl > 0:
-            raise ValueError(f"target_kl={self.target_kl} must be positive")
-
-    @property
-    def steps_per_update(self) -> int:
-        """Environment steps that an update collects."""
-        return self.environments * self.unroll
-
-
-class Environment(Protocol):
-    """What PPO needs of an environment: a pytree with these methods, as `FunctionalEnv`."""
-
-    def reset(self, key: jax.Array) -> Any:
-        """A state with `obs`, `reward` and more, of one environment."""
-        ...
-
-    def step_autoreset(self, state: Any, action: jax.Array) -> tuple[Any, Any]:
-        """The next state, and the step's result with the observation before any reset."""
-        ...
+from baselines.ppo_config import RATE_FACTOR, Config
 
 
 @jax.tree_util.register_dataclass
@@ -150,59 +72,13 @@ SPECS = TrainState(**_SPECS | {"environments": DIVIDED, "memory": DIVIDED, "firs
 """Which parts of the state are divided among devices."""
 
 
-class Rollout(NamedTuple):
-    """Steps of a batch of environments, each (T, N, ...).
-
-    Attributes:
-        obs: What the actor saw.
-        privileged: What else the critic sees, (T, N, width).
-        final_obs: What the steps led to, before any reset.
-        final_privileged: The same for the critic.
-        anchor: Actions of the anchor.
-        noise: What was random inside the policy.
-        first: Whether the step was the first of its episode.
-        action: What was chosen.
-        controls: What the environment got, which differs where actions are targets.
-        log_probability: Of the action.
-        reward: What is learned from, see `PPO`.
-        terminated: Whether the episode failed.
-        done: Whether it ended.
-        metrics: Of the environment.
-    """
-
-    obs: dict[str, jax.Array]
-    privileged: jax.Array
-    final_obs: dict[str, jax.Array]
-    final_privileged: jax.Array
-    anchor: jax.Array
-    noise: jax.Array
-    first: jax.Array
-    action: jax.Array
-    controls: jax.Array
-    log_probability: jax.Array
-    reward: jax.Array
-    terminated: jax.Array
-    done: jax.Array
-    metrics: dict[str, jax.Array]
-
-
 class Batch(NamedTuple):
-    """What the loss needs of a rollout, each (T, N, ...), and `memory` (N, ...)."""
+    """Input of the loss: a rollout with advantages, each (T, N, ...), and `memory` (N, ...)."""
 
     steps: Rollout
     advantage: jax.Array
     target: jax.Array
     memory: Memory
-
-
-Privileged = Callable[[Any, Any], tuple[jax.Array, jax.Array]]
-"""`(env, state)` of one environment -> what the critic sees besides the observation, in that
-state and one step later, (width,) each."""
-
-
-def nothing_privileged(env: Any, state: Any) -> tuple[jax.Array, jax.Array]:
-    """For a critic that sees what the actor sees."""
-    return jnp.zeros(0), jnp.zeros(0)
 
 
 class PPO:
@@ -248,12 +124,12 @@ class PPO:
             0.0, config.latent_kl, max(round(config.latent_kl_ramp * updates), 1)
         )
         same, rows = (SAME, SAME), PartitionSpec(None, AXIS)
-        self.init = parallel.divide(self._init, mesh, (*same, SAME), SPECS)
-        self.update = parallel.divide(self._update, mesh, (*same, SPECS), (SPECS, SAME))
-        self.collect = parallel.divide(self._collect, mesh, (*same, SPECS), (SPECS, rows))
+        self.init = parallel.divide(self._init, mesh, same, SPECS)
+        self.update = parallel.divide(self._update, mesh, (SAME, SPECS), (SPECS, SAME))
+        self.collect = parallel.divide(self._collect, mesh, (SAME, SPECS), (SPECS, rows))
         self.improve = parallel.divide(self._improve, mesh, (SPECS, rows, DIVIDED), (SPECS, SAME))
 
-    def _init(self, env: Environment, anchor_params: Any, key: jax.Array) -> TrainState:
+    def _init(self, env: Learnable, key: jax.Array) -> TrainState:
         """The state before training. One rollout is spent on the observation statistics."""
         actor_key, critic_key, env_key, key = jax.random.split(key, 4)
         count = self._environments
@@ -277,7 +153,7 @@ class PPO:
             key=key,
             updates=jnp.zeros((), jnp.int32),
         )
-        state, rollout = self._collect(env, anchor_params, state)
+        state, rollout = self._collect(env, state)
         return dataclasses.replace(state, statistics=_counted(state.statistics, rollout))
 
     def start_from(self, state: TrainState, actor: Params, statistics: Normaliser) -> TrainState:
@@ -295,11 +171,9 @@ class PPO:
             statistics={**state.statistics, **statistics},
         )
 
-    def _update(
-        self, env: Environment, anchor_params: Any, state: TrainState
-    ) -> tuple[TrainState, dict[str, jax.Array]]:
+    def _update(self, env: Learnable, state: TrainState) -> tuple[TrainState, dict[str, jax.Array]]:
         """Collect steps and learn from them; returns the new state and scalars to log."""
-        after, rollout = self._collect(env, anchor_params, state)
+        after, rollout = self._collect(env, state)
         return self._improve(after, rollout, state.memory)
 
     def _improve(
@@ -342,9 +216,7 @@ class PPO:
         )
         return state, report
 
-    def _collect(
-        self, env: Environment, anchor_params: Any, state: TrainState
-    ) -> tuple[TrainState, Rollout]:
+    def _collect(self, env: Learnable, state: TrainState) -> tuple[TrainState, Rollout]:
         """Let the actor act for `unroll` steps in every environment."""
         config, actor = self.config, self.actor
         params, noise_size = state.params["actor"], actor.policy.noise_size
@@ -356,25 +228,21 @@ class PPO:
                 self._keys(key)
             )
             noise, deviation = drawn[:, :noise_size], drawn[:, noise_size:]
-            anchor = actor.anchor_actions(anchor_params, environments)
-            now = jax.tree.map(lambda x: x[None], (environments.obs, anchor, first, noise))
+            now = jax.tree.map(lambda x: x[None], (environments.obs, first, noise))
             output = actor.unroll(params, state.statistics, memory, *now)
             mean = output.mean[0]
             action = mean + jnp.exp(log_std) * deviation
             seen, seen_later = jax.vmap(self._privileged, (None, 0))(env, environments)
-            controls = actor.controls(anchor_params, environments, action)
-            moved, result = jax.vmap(env.step_autoreset)(environments, controls)
+            moved, result = jax.vmap(env.step_autoreset)(environments, action)
             done = result.terminated | result.truncated
             record = Rollout(
                 obs=environments.obs,
                 privileged=seen,
                 final_obs=result.obs,
                 final_privileged=seen_later,
-                anchor=anchor,
                 noise=noise,
                 first=first,
                 action=action,
-                controls=controls,
                 log_probability=actors.log_probability(action, mean, log_std),
                 reward=self._reward(result),
                 terminated=result.terminated,
@@ -456,7 +324,7 @@ class PPO:
     def loss(
         self, params: Params, batch: Batch, statistics: Normaliser, updates: jax.Array
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
-        """What is minimised, and its parts.
+        """Compute what is minimised, and its parts.
 
         Args:
             params: `{"actor", "critic"}`.
@@ -470,7 +338,6 @@ class PPO:
             statistics,
             batch.memory,
             steps.obs,
-            steps.anchor,
             steps.first,
             steps.noise,
         )
@@ -498,40 +365,10 @@ class PPO:
     def values(
         self, critic: Params, statistics: Normaliser, obs: Inputs, privileged: jax.Array
     ) -> jax.Array:
-        """What the critic expects of observations (..., width), (...)."""
+        """Predictions of the critic for observations (..., width), (...)."""
         seen = normaliser.normalise(statistics, {**obs, "privileged": privileged})
         together = jnp.concatenate([seen[name] for name in sorted(seen)], axis=-1)
         return networks.run(self._critic, critic, together)[..., 0]
-
-
-def gae(
-    reward: jax.Array,
-    value: jax.Array,
-    following: jax.Array,
-    terminated: jax.Array,
-    done: jax.Array,
-    discount: float,
-    gae_lambda: float,
-) -> jax.Array:
-    """Generalised advantage estimation (Schulman et al. 2016), each argument (T, N).
-
-    Args:
-        reward: Of each step.
-        value: Of the observation before it.
-        following: Of the observation after it, before any reset.
-        terminated: Whether the episode failed, so that nothing follows.
-        done: Whether the episode ended, so that the next row belongs to another one.
-        discount: Per step.
-        gae_lambda: See `Config`.
-    """
-    delta = reward + discount * jnp.where(terminated, 0.0, following) - value
-
-    def step(later: jax.Array, now: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
-        delta, done = now
-        advantage = delta + discount * gae_lambda * jnp.where(done, 0.0, later)
-        return advantage, advantage
-
-    return jax.lax.scan(step, jnp.zeros_like(delta[0]), (delta, done), reverse=True)[1]
 
 
 def _counted(statistics: Normaliser, rollout: Rollout) -> Normaliser:

@@ -10,19 +10,19 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from baselines.ppo import PPO, Rollout, TrainState
-from mimic_envs.env import FunctionalEnv
-from mimic_envs.physics.native import NativePhysics
+from baselines.experience import Rollout
+from baselines.ppo import PPO, TrainState
+from mimic_envs.env import Environment
+from mimic_envs.physics import HostPhysics
 
-PARTS = ("environment", "anchor", "policy", "learning")
+PARTS = ("environment", "policy", "learning")
 WHOLE, RAW = "update", "raw physics"
 
 
@@ -67,30 +67,26 @@ class Profile:
             )
 
 
-def measure(
-    learner: PPO, env: FunctionalEnv, anchor_params: Any, state: TrainState, rounds: int = 5
-) -> Profile:
+def measure(learner: PPO, env: Environment, state: TrainState, rounds: int = 5) -> Profile:
     """Time an update and its parts, after one round that compiles and does not count.
 
     Args:
         learner: What learns.
         env: The environment.
-        anchor_params: See `baselines.actor.Actor`.
         state: Where to begin; the updates go on from there.
         rounds: How often.
     """
     parts = _Parts(learner)
     seconds: dict[str, list[float]] = {}
     for _ in range(rounds + 1):
-        after, rollout = jax.block_until_ready(learner.collect(env, anchor_params, state))
+        after, rollout = jax.block_until_ready(learner.collect(env, state))
         calls: dict[str, Callable[[], Any]] = {
             "environment": lambda: parts.environment(env, state, rollout),  # noqa: B023
-            "anchor": lambda: parts.anchor(anchor_params, state),  # noqa: B023
             "policy": lambda: parts.policy(state, rollout),  # noqa: B023
             "learning": lambda: learner.improve(after, rollout, state.memory),  # noqa: B023
-            WHOLE: lambda: learner.update(env, anchor_params, state),  # noqa: B023
+            WHOLE: lambda: learner.update(env, state),  # noqa: B023
         }
-        if isinstance(env.physics, NativePhysics):
+        if env.physics.on_host:
             calls[RAW] = _raw_steps(env, state, rollout)
         results = {}
         for name, call in calls.items():
@@ -109,30 +105,15 @@ class _Parts:
     def __init__(self, learner: PPO) -> None:
         self._actor, self._unroll = learner.actor, learner.config.unroll
         self.environment = jax.jit(self._environment)
-        self.anchor = jax.jit(self._anchor)
         self.policy = jax.jit(self._policy)
 
-    def _environment(self, env: FunctionalEnv, state: TrainState, rollout: Rollout) -> Any:
+    def _environment(self, env: Environment, state: TrainState, rollout: Rollout) -> Any:
         """The same steps with the same resets."""
         return jax.lax.scan(
             lambda states, action: jax.vmap(env.step_autoreset)(states, action),
             state.environments,
-            rollout.controls,
+            rollout.action,
         )
-
-    def _anchor(self, anchor_params: Any, state: TrainState) -> Any:
-        """As many actions of the anchor, all in the first state."""
-        still = jnp.zeros((len(state.first), self._actor.action_size))
-
-        def step(sum_: jax.Array, _: None) -> tuple[jax.Array, None]:
-            # so that the compiler cannot do it once for all steps
-            physics = state.environments.physics
-            physics = dataclasses.replace(physics, qpos=physics.qpos + 0.0 * sum_)
-            states = dataclasses.replace(state.environments, physics=physics)
-            added = self._actor.anchor_actions(anchor_params, states)
-            return (added.sum() + self._actor.controls(anchor_params, states, still).sum()), None
-
-        return jax.lax.scan(step, jnp.zeros(()), None, self._unroll)[0]
 
     def _policy(self, state: TrainState, rollout: Rollout) -> Any:
         """The same actions, one step at a time."""
@@ -142,17 +123,19 @@ class _Parts:
             output = self._actor.unroll(state.params["actor"], state.statistics, memory, *now)
             return output.memory, output.mean
 
-        stretch = rollout.obs, rollout.anchor, rollout.first, rollout.noise
+        stretch = rollout.obs, rollout.first, rollout.noise
         return jax.lax.scan(step, state.memory, stretch)
 
 
-def _raw_steps(env: FunctionalEnv, state: TrainState, rollout: Rollout) -> Callable[[], None]:
+def _raw_steps(env: Environment, state: TrainState, rollout: Rollout) -> Callable[[], None]:
     """Steps of C MuJoCo, without observations, rewards and resets."""
-    assert isinstance(env.physics, NativePhysics)
-    actions = np.clip(np.asarray(rollout.controls), -1.0, 1.0)
-    words = np.ascontiguousarray(state.environments.physics.private)
-    batch = env.physics.batch(actions.shape[1])
-    batch.rows[:] = words.view(np.float64)
+    actions = np.clip(np.asarray(rollout.action), -1.0, 1.0)
+    if not env.task.action.is_plain:  # what the actuators got is not kept
+        actions = np.zeros((*actions.shape[:2], env.body.model.nu), np.float32)
+    count = actions.shape[1]
+    batch = cast(HostPhysics, env.physics).batch(count)
+    snapshots = jax.vmap(env.physics.snapshot)(state.environments.physics)
+    batch.load(np.arange(count), np.asarray(snapshots))
 
     def steps() -> None:
         for now in actions:

@@ -25,12 +25,13 @@ import tyro
 from rich.console import Console
 
 import mimic_envs
-from baselines import runs, train
-from baselines.checkpoints import write_json
+from baselines import runs, terminal, train
+from baselines.checkpoints import read_json, write_json
 from mimic_envs import clips as clips_
 from mimic_envs import controllers, scoring
 from mimic_envs.clips import ClipSet
-from mimic_envs.env import FunctionalEnv
+from mimic_envs.command import as_command
+from mimic_envs.env import Environment
 from mimic_envs.scoring import policies
 
 POLICIES = pathlib.Path(__file__).parent / "policies"
@@ -116,7 +117,7 @@ class Publish:
     out: pathlib.Path = POLICIES
     """Folder for the policies, in folders named as the bodies."""
     hardware: str = "one core without GPU"
-    """What they were trained on."""
+    """Hardware that they were trained on."""
     curves: pathlib.Path | None = None
     """Folder for pictures of learning curves, <body>.png; needs matplotlib."""
 
@@ -144,6 +145,7 @@ def publish(run: pathlib.Path, out: pathlib.Path, hardware: str) -> dict[str, An
         ValueError: The run cannot be published; the message names it and says why.
     """
     settings, record = _finished(run)
+    words = command(settings)  # before the scores, which take time
     learnt = pathlib.Path(settings["clips"])
     body = runs.body_of(settings["env"])
     parts = {}
@@ -165,7 +167,7 @@ def publish(run: pathlib.Path, out: pathlib.Path, hardware: str) -> dict[str, An
         "steps": record["steps"],
         "wall_time_s": record["wall_time_s"],
         "hardware": hardware,
-        "command": command(settings),
+        "command": words,
         "parts": parts,
     }
     out.mkdir(parents=True, exist_ok=True)
@@ -184,9 +186,10 @@ def _finished(run: pathlib.Path) -> tuple[dict[str, Any], dict[str, Any]]:
     Raises:
         ValueError: It is not such a run.
     """
+    remedy = "train it again"
     try:
-        settings = json.loads((run / "config.json").read_text())
-        record = json.loads((run / "policy" / "training.json").read_text())
+        settings = read_json(run / "config.json", remedy)
+        record = read_json(run / "policy" / "training.json", remedy)
     except FileNotFoundError as error:
         raise ValueError(f"{run} is no run with a policy: {error.filename} is missing") from None
     if record.get("algorithm") != "ppo":
@@ -202,8 +205,8 @@ def _finished(run: pathlib.Path) -> tuple[dict[str, Any], dict[str, Any]]:
     return settings, record
 
 
-def score(env: FunctionalEnv, actor: Any, clips: ClipSet) -> dict[str, Any]:
-    """Score of a controller or policy by protocol mimic-1; with its interval for several clips."""
+def score(env: Environment, actor: Any, clips: ClipSet) -> dict[str, Any]:
+    """Score of a controller or policy by the protocol; with its interval for several clips."""
     found = scoring.score(env, actor, clips, "recordings")
     said: dict[str, Any] = {"score": round(found.score, 4)}
     if len(clips) > 1:
@@ -251,13 +254,13 @@ def command(settings: dict[str, Any]) -> str:
     return " ".join(words)
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Do what the command line says; returns the exit status."""
+@as_command
+def main(argv: list[str] | None = None) -> None:
+    """Do what the command line says."""
     asked = tyro.extras.subcommand_cli_from_dict(
         {"prepare": Prepare, "publish": Publish}, args=argv, prog="python -m baselines.recordings"
     )
-    console = Console()
-    return runs.checked(console, lambda: asked.run(console))
+    asked.run(terminal.console())
 
 
 if __name__ == "__main__":

@@ -1,32 +1,28 @@
-"""What training runs have in common: folder, settings, scores, progress, how they stop."""
+"""Common parts of training runs: folder, settings, scores, progress, how they stop."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 import pathlib
-import signal
 import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
-import jax
 import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 import mimic_envs
-from baselines import policy
-from baselines.checkpoints import write_json
-from baselines.networks import Params
-from baselines.normaliser import Normaliser
-from baselines.policy import PolicyController, Spec
+from baselines import checkpoints, terminal
+from baselines.checkpoints import RunFolderError, read_json, write_json
+from baselines.stop import INTERRUPTED, Stop
 from mimic_envs import clips as clips_
-from mimic_envs import scoring
+from mimic_envs import scoring, tasks
+from mimic_envs.env import Environment
+from mimic_envs.mdp import Reward
 from mimic_envs.messages import unknown
 
-INTERRUPTED = 130
-"""Exit status of a run that was asked to stop, as shells count it."""
 FREE = (
     *("out", "threads", "keep", "checkpoint_every_s", "profile"),
     *("coordinator", "processes", "process"),
@@ -34,40 +30,48 @@ FREE = (
 """Settings that may change when a run is continued, as they do not change its result."""
 
 
-class Evaluation:
-    """Scores policies on the clips for that, always with C MuJoCo in float64.
+def follows_clips(task: str) -> bool:
+    """Whether a task is about clips."""
+    return "clips" in tasks.options_of(task)
+
+
+def clip_options(task: str, clips: Any, first_frame_share: float = 0.0) -> dict[str, Any]:
+    """Options of an environment that only tasks about clips have; none of other tasks."""
+    if not follows_clips(task):
+        return {}
+    return {"clips": clips, "first_frame_share": first_frame_share}
+
+
+def load_clips(task: str, clips: str, body: str) -> tuple[clips_.ClipSet | None, str]:
+    """Clips to score on and their name; None and an empty name where a task follows none."""
+    return (clips_.load(clips, body), clips) if follows_clips(task) else (None, "")
+
+
+def make_env(
+    body: str, task: str, clips: Any, first_frame_share: float = 0.0, **options: Any
+) -> Environment:
+    """Make the environment of a run.
 
     Args:
-        name: What the policy is called.
-        body: Its body.
-        spec: How it is built.
-        clips: Set of clips, or a file.
-        threads: Of the physics; 0 takes one per CPU.
+        body: Name of the body.
+        task: Name of the task.
+        clips: Clips, for tasks that follow them.
+        first_frame_share: Likewise, see `mimic_envs.tasks.imitation.Options`.
+        **options: See `mimic_envs.options.Options`.
     """
+    options |= clip_options(task, clips, first_frame_share)
+    return mimic_envs.make(body, task=task, **options)
 
-    def __init__(self, name: str, body: str, spec: Spec, clips: str, threads: int) -> None:
-        self._name, self._clips_name = name, clips
-        self._clips = clips_.load(clips, body)
-        self._env = mimic_envs.make(body, clips=self._clips, backend_options={"threads": threads})
-        self._actor, self._anchor_params = policy.build(spec, self._env)
-        self._controller: PolicyController | None = None
-        self.latest = float("nan")
 
-    def score(self, params: Params, statistics: Normaliser) -> dict[str, Any]:
-        """Score with its interval, and the mean of every metric over clips."""
-        params, statistics = jax.device_get((params, policy.actor_statistics(statistics)))
-        if self._controller is None:
-            self._controller = PolicyController(
-                self._name, self._actor, self._anchor_params, params, statistics
-            )
-        self._controller.load(params, statistics)
-        results = scoring.score(self._env, self._controller, self._clips, self._clips_name)
-        self.latest = results.score
-        return logged(results)
+def reward_scale(env: Environment, score_weight: float, discount: float) -> float:
+    """Factor of rewards with which the value of a perfect episode is 1."""
+    rows = env.task.rewards.values()
+    most = sum(max(row.weight, 0.0) for row in rows if isinstance(row, Reward)) + score_weight
+    return (1 - discount) / (most or 1.0)
 
 
 def logged(results: scoring.Results) -> dict[str, Any]:
-    """What a log says of a score: it, its interval, and the mean of every metric over clips."""
+    """Entries of a log for a score: it, its interval, and the mean of every metric over clips."""
     means = {f"score/{name}": float(np.mean(x)) for name, x in results.metrics.items()}
     # left out where a metric has no frames: JSON has no NaN
     finite = {name: x for name, x in means.items() if np.isfinite(x)}
@@ -75,8 +79,8 @@ def logged(results: scoring.Results) -> dict[str, Any]:
 
 
 def training(arguments: Any, **said: Any) -> dict[str, Any]:
-    """What `training.json` says of a run: its arguments' part, what is given, and versions."""
-    own = {name: getattr(arguments, name) for name in ("env", "clips", "seed")}
+    """Content of `training.json`: some of the arguments, what is given, and versions."""
+    own = {name: getattr(arguments, name) for name in ("env", "task", "clips", "seed")}
     return {**own, **said, "versions": scoring.results.versions()}
 
 
@@ -104,26 +108,8 @@ class Clock:
         return round(self._before + time.perf_counter() - self._began, 3)
 
 
-class Stop:
-    """Whether SIGINT (Ctrl-C) or SIGTERM has come; a second one ends the process at once."""
-
-    def __init__(self) -> None:
-        self.asked = False
-        numbers = (signal.SIGINT, signal.SIGTERM)
-        self._before = {number: signal.signal(number, self._ask) for number in numbers}
-
-    def _ask(self, number: int, frame: Any) -> None:
-        self.asked = True
-        self.ignore()
-
-    def ignore(self) -> None:
-        """Leave signals to whom they went before."""
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-
 class Run(Protocol):
-    """What `main` needs of a run."""
+    """The parts of a run that `main` uses."""
 
     directory: pathlib.Path
 
@@ -132,40 +118,48 @@ class Run(Protocol):
         ...
 
 
-def main(make: Callable[[Console], Run], console: Console | None = None) -> int:
+def main(
+    make: Callable[[Console], Run], console: Console | None = None, goes_on: bool = True
+) -> int:
     """Make a run and train; returns the exit status.
+
+    It is 0 at the end of training, and `INTERRUPTED` if a signal came before.
 
     Args:
         make: What makes the run, and may find that it cannot be made.
         console: Where to report.
+        goes_on: Whether a run that was stopped can be continued.
     """
-    console, stop = console or Console(), Stop()
-    made: list[Run] = []
-    if status := checked(console, lambda: made.append(make(console))):
-        return status
-    (run,) = made
-    finished = run.train(stop)
-    stop.ignore()
+    console = console or terminal.console()
+    stop = Stop(lambda text: terminal.say(console, text))
+    try:
+        run = make(console)
+        finished = run.train(stop)
+    finally:
+        stop.close()
     if finished:
-        console.print(f"done: {run.directory / 'policy'}")
+        terminal.say(console, f"done: {run.directory / 'policy'}")
         return 0
-    console.print(f"stopped and saved in {run.directory}; the same command continues")
+    continues = "; the same command continues" if goes_on else ""
+    terminal.say(console, f"stopped and saved in {run.directory}{continues}")
     return INTERRUPTED
 
 
-def checked(console: Console, attempt: Callable[[], None]) -> int:
-    """Try something that the user may have asked for wrongly; returns the exit status."""
-    try:
-        attempt()
-    except (ValueError, FileNotFoundError, RuntimeError) as error:
-        console.print(f"[red]error:[/red] {error}")
-        return 2
-    return 0
+def at_least(arguments: Any, **limits: float) -> None:
+    """Check numbers among a dataclass's fields, each against the least that it may be.
+
+    Raises:
+        ValueError: One is less; the message names it.
+    """
+    for name, least in limits.items():
+        value = getattr(arguments, name)
+        if value is not None and not value >= least:
+            raise ValueError(f"{name}={value} must be at least {least}")
 
 
 def record_settings(
     directory: pathlib.Path, arguments: Any, clips_hash: str, writes: bool = True
-) -> None:
+) -> dict[str, Any]:
     """Write a run's settings, or check that one that is continued has the same.
 
     Args:
@@ -174,27 +168,44 @@ def record_settings(
         clips_hash: Of what is trained on.
         writes: Whether this process writes; of several only one does.
 
+    Returns:
+        The settings, as JSON.
+
     Raises:
-        ValueError: It has others; the message names one.
+        RunFolderError: It has others, and the message names one; or the file that says so is
+            damaged or gone.
     """
     settings = {k: v for k, v in dataclasses.asdict(arguments).items() if k not in FREE}
     settings["clips_sha256"] = clips_hash
     settings = json.loads(json.dumps(settings, default=str))
     path = directory / "config.json"
+    remedy = _config_remedy(directory)
     if not path.exists():
-        if not writes:
-            return
-        directory.mkdir(parents=True, exist_ok=True)
-        write_json(path, settings)
-        return
-    before = _with_defaults(json.loads(path.read_text()), arguments)
+        if checkpoints.numbers(directory / "checkpoints"):
+            raise RunFolderError(f"{path} is missing, but there are checkpoints: {remedy}")
+        if writes:
+            with checkpoints.writing(path):
+                write_json(path, settings)
+        return settings
+    before = _with_defaults(read_json(path, remedy), arguments)
     for name in sorted({*before, *settings}):
         if before.get(name) != settings.get(name):
-            raise ValueError(
+            raise RunFolderError(
                 f"{directory} holds a run with {name}={before.get(name)}, not "
                 f"{settings.get(name)}: continue it with its own settings, or choose another "
                 "folder with --out"
             )
+    return settings
+
+
+def _config_remedy(directory: pathlib.Path) -> str:
+    """How to get a run's settings back."""
+    other = "choose another folder with --out"
+    for number in reversed(checkpoints.numbers(directory / "checkpoints")):
+        path = directory / "checkpoints" / str(number)
+        if not checkpoints.flaw_of(path):
+            return f"copy {path / 'config.json'} there, or {other}"
+    return f"write the run's settings again, or {other}"
 
 
 def _with_defaults(before: dict[str, Any], arguments: Any) -> dict[str, Any]:
@@ -202,7 +213,9 @@ def _with_defaults(before: dict[str, Any], arguments: Any) -> dict[str, Any]:
     for field in dataclasses.fields(arguments):
         own = getattr(arguments, field.name)
         if dataclasses.is_dataclass(own):
-            _with_defaults(before.setdefault(field.name, {}), own)
+            inner = before.setdefault(field.name, {})
+            if isinstance(inner, dict):  # or it is no such run's
+                _with_defaults(inner, own)
         elif field.default is not dataclasses.MISSING and field.name not in FREE:
             before.setdefault(field.name, json.loads(json.dumps(field.default, default=str)))
     return before

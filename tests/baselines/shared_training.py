@@ -25,9 +25,9 @@ def main(out: str, coordinator: str = "", processes: str = "1", process: str = "
     # a policy with everything that could depend on the devices: noise, memory, a prior
     learns = learner("recurrent", UPDATES, mesh=mesh, shards=2, latent_kl=1e-2)
     env, key = parallel.place((follow(), jax.random.PRNGKey(0)), mesh)
-    state = learns.init(env, (), key)
+    state = learns.init(env, key)
     for _ in range(UPDATES):
-        state, report = learns.update(env, (), state)
+        state, report = learns.update(env, state)
     whole = {"params": state.params, "first": state.first, "memory": state.memory}
     leaves = jax.tree_util.tree_leaves_with_path(parallel.fetch({**whole, "report": report}))
     assert parallel.any_of(False, parallel.is_first()) == [False, True]

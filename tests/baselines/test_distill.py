@@ -8,28 +8,27 @@ import pathlib
 import jax
 import jax.numpy as jnp
 import numpy as np
-import orbax.checkpoint as ocp
 import pytest
 from rich.console import Console
 
 import mimic_envs
-from baselines import dagger, distill, log, normaliser, policy, runs, train
+from baselines import dagger, dagger_run, distill, log, normaliser, policy, runs, train
 from baselines.policy import Spec
 from mimic_envs import controllers
 from mimic_envs.controllers.mpc import MPCController, Settings
-from mimic_envs.env import FunctionalEnv, State
+from mimic_envs.env import Environment, State
 
 ROUNDS = 6
 COMMAND = [
-    *("--env", "mimic_envs/MouseArm-v0", "--teacher", "pd", "--clips", "builtin/tiny"),
-    *("--eval-clips", "builtin/tiny", "--anchor", "off", "--hidden", "64", "--threads", "1"),
+    *("--env", "mimic_envs/MouseArm-v1", "--teacher", "pd", "--clips", "builtin/tiny"),
+    *("--eval-clips", "builtin/tiny", "--action", "torque", "--hidden", "64", "--threads", "1"),
     *("--eval-every", "6", "--dagger.rounds", str(ROUNDS), "--dagger.environments", "8"),
     *("--dagger.unroll", "16", "--dagger.gradient-steps", "100", "--dagger.batch", "8"),
 ]
 
 
 @pytest.fixture(scope="module")
-def arm() -> FunctionalEnv:
+def arm() -> Environment:
     return mimic_envs.make("mouse_arm", clips="builtin/tiny")
 
 
@@ -41,15 +40,15 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
 
 
 def final(folder: pathlib.Path) -> dict[str, bytes]:
-    path = folder.absolute() / f"checkpoints/{ROUNDS}/state"
-    state = ocp.StandardCheckpointer().restore(path)
-    return {name: np.asarray(x).tobytes() for name, x in state.items()}
+    with np.load(folder / f"checkpoints/{ROUNDS}/state.npz") as state:
+        return {name: x.tobytes() for name, x in state.items()}
 
 
 def test_the_network_comes_to_act_as_its_teacher(whole: pathlib.Path) -> None:
     records = [x for x in log.read(whole) if x["kind"] == "update"]
     errors = [x["train/squared_error"] for x in records]
-    assert errors[-1] < errors[0]
+    # later lessons are of the states that the network comes to, where muscles saturate
+    assert min(errors) < 0.5 * errors[0]
     (scored,) = (x["score"] for x in log.read(whole) if x["kind"] == "evaluation")
     # untrained networks score 0.01 on these clips, the teacher 0.95
     assert scored > 0.5
@@ -72,7 +71,7 @@ def test_a_stopped_run_ends_as_if_it_had_not_been(
 ) -> None:
     command = [*COMMAND, "--out", str(tmp_path / "run")]
     for rounds, finished in ((3, False), (ROUNDS, True)):
-        run = distill.Run(distill.parse(command), Console(quiet=True))
+        run = dagger_run.Run(distill.parse(command), Console(quiet=True))
         assert run.train(Halfway(rounds)) == finished
     assert len(final(whole)) > 20
     assert final(tmp_path / "run") == final(whole)
@@ -81,7 +80,7 @@ def test_a_stopped_run_ends_as_if_it_had_not_been(
 def test_ppo_starts_from_it(whole: pathlib.Path, tmp_path: pathlib.Path) -> None:
     """Its first score, before any update, is the distilled network's."""
     command = [
-        *("--env", "mimic_envs/MouseArm-v0", "--clips", "builtin/tiny", "--threads", "1"),
+        *("--env", "mimic_envs/MouseArm-v1", "--clips", "builtin/tiny", "--threads", "1"),
         *("--eval-clips", "builtin/tiny", "--hidden", "64", "--steps", "64"),
         *("--ppo.environments", "8", "--ppo.minibatches", "2", "--ppo.unroll", "4"),
         *("--start", str(whole / "policy"), "--ppo.critic-updates", "1"),
@@ -96,30 +95,30 @@ def test_ppo_starts_from_it(whole: pathlib.Path, tmp_path: pathlib.Path) -> None
     assert said["start"] == str(whole / "policy")
 
 
-def small(arm: FunctionalEnv, **config: int) -> tuple[dagger.DAgger, dagger.Student]:
-    actor, _ = policy.build(Spec(hidden=(8,)), arm)
+def small(arm: Environment, **config: int) -> tuple[dagger.DAgger, dagger.Student]:
+    actor = policy.build(Spec(hidden=(8,)), arm)
     settings = dagger.Config(environments=4, unroll=8, **config)
     learner = dagger.DAgger(settings, actor, controllers.make("pd", arm))
     return learner, learner.init(arm, jax.random.PRNGKey(0))
 
 
-def test_the_teacher_is_asked_at_some_steps_only(arm: FunctionalEnv) -> None:
+def test_the_teacher_is_asked_at_some_steps_only(arm: Environment) -> None:
     learner, student = small(arm, ask_every=4)
     teacher = learner.teacher
-    _, lesson, _ = learner.record(arm, (), teacher.params, student, False)
+    _, lesson, _ = learner.record(arm, teacher.params, student, False)
     np.testing.assert_array_equal(lesson.asked[0], [True, False, False, False] * 2)
     assert not np.asarray(lesson.action)[:, ~lesson.asked[0]].any()
     # of the first step the state is known: what is noted is what the teacher says there
     key = jax.random.PRNGKey(0)
     said = jax.vmap(teacher.act, (None, 0, None))(teacher.params, student.environments, key)
     np.testing.assert_allclose(lesson.action[:, 0], said, atol=1e-4)
-    _, lesson, _ = learner.record(arm, (), teacher.params, student, True)
+    _, lesson, _ = learner.record(arm, teacher.params, student, True)
     assert lesson.asked.all()
 
 
-def test_only_answers_count_and_edges_only_from_inside(arm: FunctionalEnv) -> None:
+def test_only_answers_count_and_edges_only_from_inside(arm: Environment) -> None:
     learner, student = small(arm)
-    _, lesson, _ = learner.record(arm, (), learner.teacher.params, student, True)
+    _, lesson, _ = learner.record(arm, learner.teacher.params, student, True)
     statistics = normaliser.update(student.statistics, lesson.obs)
     key = jax.random.PRNGKey(0)
 
@@ -157,11 +156,11 @@ class Counting:
         return jnp.full(9, memory / 1000), memory + 1
 
 
-def test_a_teacher_that_remembers_forgets_between_episodes(arm: FunctionalEnv) -> None:
-    actor, _ = policy.build(Spec(hidden=(8,)), arm)
+def test_a_teacher_that_remembers_forgets_between_episodes(arm: Environment) -> None:
+    actor = policy.build(Spec(hidden=(8,)), arm)
     learner = dagger.DAgger(dagger.Config(environments=4, unroll=400), actor, Counting())
     student = learner.init(arm, jax.random.PRNGKey(0))
-    _, lesson, _ = learner.record(arm, (), (), student, False)
+    _, lesson, _ = learner.record(arm, (), student, False)
     assert lesson.asked.all()
     counts = np.asarray(lesson.action)[..., 0] * 1000
     first = np.asarray(lesson.first)
@@ -173,31 +172,34 @@ def test_a_teacher_that_remembers_forgets_between_episodes(arm: FunctionalEnv) -
         np.testing.assert_allclose(own, expected, atol=1e-3)
 
 
-def test_targets_are_distilled_from_a_teacher_that_aims(arm: FunctionalEnv) -> None:
-    """What is noted is what mpc aims for, and acting on it does what mpc does."""
-    actor, anchor_params = policy.build(Spec(hidden=(8,), anchor="targets"), arm)
-    teacher = MPCController(arm, Settings(samples=16, steps=5))
+def test_targets_are_distilled_from_a_teacher_that_aims(arm: Environment) -> None:
+    """What is noted is what mpc aims for, and acting on it does what mpc does with torques."""
+    settings = Settings(samples=16, steps=5)
+    env = mimic_envs.make("mouse_arm", clips="builtin/tiny", action="pd_targets")
+    actor = policy.build(Spec(hidden=(8,), action="pd_targets"), env)
+    teacher = MPCController(env, settings)
     learner = dagger.DAgger(dagger.Config(environments=4, unroll=4, noise=0.0), actor, teacher)
-    student = learner.init(arm, jax.random.PRNGKey(0))
-    _, lesson, _ = learner.record(arm, anchor_params, teacher.params, student, True)
+    student = learner.init(env, jax.random.PRNGKey(0))
+    _, lesson, _ = learner.record(env, teacher.params, student, True)
     assert lesson.action.shape == (4, 4, 4)
     assert np.abs(lesson.action).max() > 0
     states, aims = student.environments, lesson.action[:, 0]
     # the key that the first answer was drawn with
     key = jax.random.split(jax.random.split(jax.random.split(student.key)[1], 4)[0], 2)[0]
     memory = jnp.broadcast_to(teacher.memory, (4, *teacher.memory.shape))
-    said, _ = jax.vmap(teacher.act_remembering, (None, 0, 0, 0))(
-        teacher.params, states, memory, jax.random.split(key, 4)
+    plain = MPCController(arm, settings)
+    said, _ = jax.vmap(plain.act_remembering, (None, 0, 0, 0))(
+        plain.params, states, memory, jax.random.split(key, 4)
     )
-    np.testing.assert_allclose(actor.controls(anchor_params, states, aims), said, atol=1e-4)
+    np.testing.assert_allclose(jax.vmap(env.apply)(states, aims).control, said, atol=1e-4)
 
 
 def test_targets_cannot_be_distilled_from_others(
     tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    command = [*COMMAND, "--out", str(tmp_path / "run"), "--anchor", "targets"]
+    command = ["--env", "mimic_envs/Rodent-v1", "--teacher", "wbc", "--clips", "builtin/tiny"]
+    command += ["--out", str(tmp_path / "run"), "--action", "pd_targets"]
     assert distill.main(command) == 2
-    said = " ".join(capsys.readouterr().out.split())
-    assert "teacher 'pd' cannot be distilled with anchor 'targets'" in said
-    assert "a teacher that aims, such as 'mpc'" in said
+    said = " ".join(capsys.readouterr().err.split())
+    assert "controller 'wbc' cannot act by action 'pd_targets'" in said
     assert not (tmp_path / "run").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 import pathlib
@@ -19,68 +20,75 @@ from baselines.policy import PolicyController, Spec
 from leaderboard.judge import judge
 from mimic_envs import clips as clips_
 from mimic_envs import controllers, scoring
-from mimic_envs.env import FunctionalEnv
+from mimic_envs.env import Environment
 from mimic_envs.scoring import policies, submissions
 
 CLIPS = "builtin/tiny"
 
 
+ACTIONS = ("torque", "pd_residual", "pd_targets", "posture")
+
+
+@functools.cache
+def arm_with(action: str) -> Environment:
+    return mimic_envs.make("mouse_arm", clips=CLIPS, action=action)
+
+
 @pytest.fixture(scope="module")
-def arm() -> FunctionalEnv:
-    return mimic_envs.make("mouse_arm", clips=CLIPS)
+def arm() -> Environment:
+    return arm_with("torque")
 
 
-def controller(env: FunctionalEnv, spec: Spec, lively: float = 0.0) -> PolicyController:
+def controller(env: Environment, spec: Spec, lively: float = 0.0) -> PolicyController:
     """A policy that has seen something; no layer's output is nearly zero if it is lively."""
-    actor, anchor_params = policy.build(spec, env)
+    actor = policy.build(spec, env)
     params = actor.init(jax.random.PRNGKey(0))
     keys = iter(jax.random.split(jax.random.PRNGKey(1), 99))
     params = jax.tree.map(lambda x: x + lively * jax.random.normal(next(keys), x.shape), params)
     seen = jax.jit(jax.vmap(env.reset))(jax.random.split(jax.random.PRNGKey(2), 50)).obs
     statistics = normaliser.init({name: x.shape[-1] for name, x in seen.items()})
     statistics = normaliser.update(statistics, seen)
-    return PolicyController("trained", actor, anchor_params, params, statistics)
+    return PolicyController("trained", actor, params, statistics)
 
 
-def score(env: FunctionalEnv, chosen: controllers.Controller) -> scoring.Results:
+def score(env: Environment, chosen: controllers.Controller) -> scoring.Results:
     return scoring.score(env, chosen, clips_.load(CLIPS, "mouse_arm"), CLIPS)
 
 
-@pytest.mark.parametrize("anchor", ["fixed", "learnable", "targets"])
-def test_an_anchored_policy_starts_as_its_anchor(arm: FunctionalEnv, anchor: str) -> None:
-    untrained = controller(arm, Spec(hidden=(16,), anchor=anchor))
+@pytest.mark.parametrize("action", ["pd_residual", "pd_targets"])
+def test_an_untrained_policy_that_builds_on_pd_acts_as_pd(arm: Environment, action: str) -> None:
+    env = arm_with(action)
+    untrained = controller(env, Spec(hidden=(16,), action=action))
     pd = controllers.make("pd", arm)
-    state = arm.reset(jax.random.PRNGKey(3), 0, 40)
-    key = jax.random.PRNGKey(0)
-    a = jax.jit(untrained.act)(untrained.params, state, key)
+    state, key = env.reset(jax.random.PRNGKey(3), clip=0, frame=40), jax.random.PRNGKey(0)
+    chosen = jax.jit(untrained.act)(untrained.params, state, key)
+    a = jax.jit(env.apply)(state, chosen).control
     b = jax.jit(pd.act)(pd.params, state, key)
     assert np.abs(b).max() > 0.1
     # a hundredth of a radian beside the target changes a muscle by some tenths
-    np.testing.assert_allclose(a, b, atol=0.2 if anchor == "targets" else 0.05)
+    np.testing.assert_allclose(a, b, atol=0.2 if action == "pd_targets" else 0.05)
 
 
-NETWORKS = list(itertools.product(networks.NAMES, ["off", "fixed", "learnable", "targets"]))
-
-
-@pytest.mark.parametrize(("network", "anchor"), NETWORKS)
+@pytest.mark.parametrize(("network", "action"), list(itertools.product(networks.NAMES, ACTIONS)))
 def test_what_is_scored_is_what_was_trained(
-    arm: FunctionalEnv, tmp_path: pathlib.Path, network: str, anchor: str
+    arm: Environment, tmp_path: pathlib.Path, network: str, action: str
 ) -> None:
-    """The same actions from the folder, read without flax, as from the training code."""
-    spec = Spec(network, hidden=(8, 8), latent_size=3, anchor=anchor)
-    before = controller(arm, spec, 0.15)
-    params, statistics, _ = before.params
-    policy.save(tmp_path / "arm", spec, arm, params, statistics, {"steps": 7})
+    """The folder, read without flax and run with torques, acts as the training code does."""
+    env = arm_with(action)
+    spec = Spec(network, hidden=(8, 8), latent_size=3, action=action)
+    before = controller(env, spec, 0.15)
+    params, statistics = before.params
+    policy.save(tmp_path / "arm", spec, env, params, statistics, {"steps": 7})
     after = policies.load(tmp_path / "arm", arm, "arm")
     # for the time in which differences of the last bit cannot grow
-    for a, b in zip(scoring.rollout(arm, before), scoring.rollout(arm, after), strict=True):
+    for a, b in zip(scoring.rollout(env, before), scoring.rollout(arm, after), strict=True):
         assert np.abs(a.actions[:30]).max() > 0.3
         assert (np.std(a.actions[:30], axis=0) > 0.01).mean() > 0.5
         np.testing.assert_allclose(a.actions[:30], b.actions[:30], atol=2e-4)
-    assert_same_in_one_step(arm, before, after)
+    assert_same_in_one_step(env, before, policies.load(tmp_path / "arm", env, "arm"))
 
 
-def assert_same_in_one_step(arm: FunctionalEnv, before: Any, after: Any) -> None:
+def assert_same_in_one_step(arm: Environment, before: Any, after: Any) -> None:
     key = jax.random.PRNGKey(0)
     states = jax.jit(jax.vmap(arm.reset))(jax.random.split(jax.random.PRNGKey(3), 20))
     a = jax.vmap(before.act, (None, 0, None))(before.params, states, key)
@@ -90,12 +98,11 @@ def assert_same_in_one_step(arm: FunctionalEnv, before: Any, after: Any) -> None
     np.testing.assert_allclose(a, np.clip(b, -1, 1), atol=1e-5)
 
 
-@pytest.mark.parametrize("anchor", ["off", "learnable", "targets"])
-def test_training_goes_on_from_a_folder(
-    arm: FunctionalEnv, tmp_path: pathlib.Path, anchor: str
-) -> None:
-    spec = Spec("recurrent", hidden=(8, 8), latent_size=3, anchor=anchor)
-    params, statistics, _ = controller(arm, spec, 0.15).params
+@pytest.mark.parametrize("action", ["torque", "pd_targets"])
+def test_training_goes_on_from_a_folder(tmp_path: pathlib.Path, action: str) -> None:
+    arm = arm_with(action)
+    spec = Spec("recurrent", hidden=(8, 8), latent_size=3, action=action)
+    params, statistics = controller(arm, spec, 0.15).params
     policy.save(tmp_path, spec, arm, params, statistics, {"steps": 50})
     again, seen = policy.restore(tmp_path, spec, arm)
     expected = {name: x for name, x in params.items() if name != "log_std"}
@@ -109,13 +116,13 @@ def test_training_goes_on_from_a_folder(
         policy.restore(tmp_path, Spec("recurrent", hidden=(8, 9), latent_size=3), arm)
 
 
-def test_a_folder_says_what_it_is(arm: FunctionalEnv, tmp_path: pathlib.Path) -> None:
-    spec = Spec("recurrent", hidden=(8, 8), latent_size=3, anchor="learnable")
-    params, statistics, _ = controller(arm, spec).params
+def test_a_folder_says_what_it_is(arm: Environment, tmp_path: pathlib.Path) -> None:
+    spec = Spec("recurrent", hidden=(8, 8), latent_size=3)
+    params, statistics = controller(arm, spec).params
     policy.save(tmp_path, spec, arm, params, statistics, {"steps": 7})
     record = json.loads((tmp_path / "policy.json").read_text())
     assert record["architecture"] == "recurrent"
-    assert record["options"]["anchor"] == "pd"
+    assert (record["action"], record["actions"]) == ("torque", 9)
     training = json.loads((tmp_path / "training.json").read_text())
     assert training["steps"] == 7
     assert training["clips_sha256"] == arm.clips.content_hash
@@ -123,16 +130,15 @@ def test_a_folder_says_what_it_is(arm: FunctionalEnv, tmp_path: pathlib.Path) ->
     assert {path.name for path in tmp_path.iterdir()} == names
     # the package of that name reads the file, too
     tensors = safetensors.numpy.load_file(tmp_path / "weights.safetensors")
-    np.testing.assert_array_equal(tensors["anchor/weight"], np.eye(9))
     np.testing.assert_array_equal(
         tensors["decoder/layer_1/weight"], params["network"]["decoder"]["layer_1"]["kernel"]
     )
 
 
-def test_the_leaderboard_takes_it(arm: FunctionalEnv, tmp_path: pathlib.Path) -> None:
+def test_the_leaderboard_takes_it(arm: Environment, tmp_path: pathlib.Path) -> None:
     """A run's folder is handed in as it is, and runs again with the same scores."""
-    spec = Spec("recurrent", hidden=(8, 8), latent_size=3, anchor="learnable")
-    params, statistics, _ = controller(arm, spec).params
+    spec = Spec("recurrent", hidden=(8, 8), latent_size=3)
+    params, statistics = controller(arm, spec).params
     said = {"steps": 7000, "wall_time_s": 7200.0, "backend": "native"}
     policy.save(tmp_path / "run", spec, arm, params, statistics, said)
     submission = submissions.new(
@@ -140,6 +146,7 @@ def test_the_leaderboard_takes_it(arm: FunctionalEnv, tmp_path: pathlib.Path) ->
         "mouse_arm",
         "Small",
         ["A. Author"],
+        "CC0-1.0",
         policy=tmp_path / "run",
         trained_on=["builtin/train"],
         track="practice",
@@ -156,38 +163,42 @@ def test_the_leaderboard_takes_it(arm: FunctionalEnv, tmp_path: pathlib.Path) ->
     assert (report.tier, report.problems) == ("T2", [])
 
 
-def test_a_strange_anchor_is_refused(arm: FunctionalEnv, tmp_path: pathlib.Path) -> None:
-    spec = Spec(hidden=(8,), anchor="learnable")
-    params, statistics, _ = controller(arm, spec).params
-    policy.save(tmp_path, spec, arm, params, statistics, {})
+def test_a_strange_action_term_is_refused(arm: Environment, tmp_path: pathlib.Path) -> None:
+    spec = Spec(hidden=(8,))
+    policy.save(tmp_path, spec, arm, *controller(arm, spec).params, {})
     path = tmp_path / "policy.json"
     record = json.loads(path.read_text())
-    for anchor, message in (
-        ("dp", "unknown anchor 'dp'; did you mean 'pd'"),
-        (None, "unknown anchor None"),
-        (["pd"], "unknown anchor"),
+    for changes, message in (
+        ({"action": "torq"}, "unknown action 'torq'; did you mean 'torque'"),
+        ({"action": None}, "action must be a text"),
+        ({"action": ["torque"]}, "action must be a text"),
+        ({"action": "os:system"}, "unknown action 'os:system'"),
+        ({"action": "pd_targets"}, "has 9 actions, 'pd_targets' of body 'mouse_arm' 4"),
+        ({"actions": 4}, "has 4 actions, 'torque' of body 'mouse_arm' 9"),
     ):
-        options = {**record["options"], "anchor": anchor}
-        path.write_text(json.dumps({**record, "options": options}))
+        path.write_text(json.dumps({**record, **changes}))
         with pytest.raises(ValueError, match=message):
             policies.load(tmp_path, arm)
-    options = {k: v for k, v in record["options"].items() if k != "anchor"}
-    path.write_text(json.dumps({**record, "options": options}))
-    with pytest.raises(ValueError, match="anchor/weight is not part of this architecture"):
-        policies.load(tmp_path, arm)
-    path.write_text(json.dumps(record))
-    tensors = safetensors.numpy.load_file(tmp_path / "weights.safetensors")
-    tensors["anchor/weight"] = np.eye(3, dtype=np.float32)
-    safetensors.numpy.save_file(tensors, tmp_path / "weights.safetensors")
-    with pytest.raises(ValueError, match=r"anchor/weight has shape \(3, 3\), expected \(9, 9\)"):
-        policies.load(tmp_path, arm)
 
 
-def test_scoring_keeps_the_memory(arm: FunctionalEnv) -> None:
+def test_a_policy_of_torques_cannot_act_by_targets(
+    arm: Environment, tmp_path: pathlib.Path
+) -> None:
+    spec = Spec(hidden=(8,))
+    policy.save(tmp_path, spec, arm, *controller(arm, spec).params, {})
+    with pytest.raises(ValueError, match=r"acts by 'torque' and cannot act by 'pd_targets'"):
+        policies.load(tmp_path, arm_with("pd_targets"))
+
+
+def test_scoring_keeps_the_memory(arm: Environment) -> None:
     """The scorer's actions are those of one stretch through the scored states."""
     chosen = controller(arm, Spec("recurrent", hidden=(8, 8), latent_size=3), 0.1)
     found = scoring.rollout(arm, chosen)[0].actions[:20]
-    state, memory, key = arm.reset(jax.random.PRNGKey(0), 0, 0), chosen.memory, jax.random.key(0)
+    state, memory, key = (
+        arm.reset(jax.random.PRNGKey(0), clip=0, frame=0),
+        chosen.memory,
+        jax.random.key(0),
+    )
     step, act = jax.jit(arm.step), jax.jit(chosen.act_remembering)
     for t in range(20):
         action, memory = act(chosen.params, state, memory, key)
@@ -206,7 +217,7 @@ def test_arrays_come_back_bit_for_bit(tmp_path: pathlib.Path) -> None:
     }
     assert checkpoints.newest(tmp_path / "x") is None
     for number in (1, 2, 5):
-        checkpoints.save(tmp_path / "x", number, tree, {"time": 0.1 + number}, keep=2)
+        checkpoints.save(tmp_path / "x", number, tree, {"time": 0.1 + number}, {}, keep=2)
     like = jax.eval_shape(lambda: tree)
     back, meta = checkpoints.load(tmp_path / "x", like)
     assert meta == {"time": 5.1}
@@ -217,7 +228,7 @@ def test_arrays_come_back_bit_for_bit(tmp_path: pathlib.Path) -> None:
     )
     assert all(jax.tree.leaves(same))
     assert sorted(path.name for path in (tmp_path / "x").iterdir()) == ["2", "5"]
-    with pytest.raises(ValueError, match=r"do not match:\s+f:"):
+    with pytest.raises(ValueError, match="something else: only one has f"):
         checkpoints.load(tmp_path / "x", {**like, "f": jnp.zeros(1)})
     like["b"]["e"] = jnp.zeros(3, jnp.int32)
     with pytest.raises(ValueError, match=r"b\.e has type int32 and shape \(\), expected int32 and"):

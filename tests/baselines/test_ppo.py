@@ -40,8 +40,8 @@ def test_gae_against_plain_python() -> None:
 def test_an_update_compiles_once(follow: ToyEnv, network: str) -> None:
     """What it returns has the types of what it was given, also whether they are weak."""
     ppo_ = learner(network)
-    before = jax.eval_shape(ppo_.init, follow, (), jax.random.PRNGKey(0))
-    after, _ = jax.eval_shape(ppo_.update, follow, (), before)
+    before = jax.eval_shape(ppo_.init, follow, jax.random.PRNGKey(0))
+    after, _ = jax.eval_shape(ppo_.update, follow, before)
     kinds = [jax.tree.map(lambda x: (x.shape, x.dtype, x.weak_type), x) for x in (before, after)]
     assert kinds[0] == kinds[1]
 
@@ -49,9 +49,9 @@ def test_an_update_compiles_once(follow: ToyEnv, network: str) -> None:
 def test_other_latents_than_those_that_acted_would_show(follow: ToyEnv) -> None:
     """The fault that the ratio test is there to find."""
     ppo_ = learner("intention")
-    state = ppo_.init(follow, (), jax.random.PRNGKey(0))
+    state = ppo_.init(follow, jax.random.PRNGKey(0))
     memory = state.memory
-    state, rollout = ppo_.collect(follow, (), state)
+    state, rollout = ppo_.collect(follow, state)
     zeros, loss = jnp.zeros_like(rollout.reward), jax.jit(ppo_.loss)
     noise = jax.random.normal(jax.random.PRNGKey(1), rollout.noise.shape)
     for steps, low, high in ((rollout, 0, 1e-5), (rollout._replace(noise=noise), 1e-3, np.inf)):
@@ -72,11 +72,11 @@ def test_a_task_with_a_known_optimum(follow: ToyEnv, network: str) -> None:
         final_learning_rate=2e-4,
         latent_kl=1e-4,
     )
-    state = ppo_.init(follow, (), jax.random.PRNGKey(0))
+    state = ppo_.init(follow, jax.random.PRNGKey(0))
     obs = jax.vmap(random_obs)(jax.random.split(jax.random.PRNGKey(5), 256))
     obs = jax.tree.map(lambda x: x[None], obs)
     policy = ppo_.actor.policy
-    still = (jnp.zeros((1, 256, 2)), jnp.ones((1, 256), bool))
+    still = (jnp.ones((1, 256), bool),)
     noise = jnp.zeros((1, 256, policy.noise_size))
 
     def error(state: ppo.TrainState) -> float:
@@ -88,7 +88,7 @@ def test_a_task_with_a_known_optimum(follow: ToyEnv, network: str) -> None:
     assert error(state) > 0.3
     for i in range(updates):
         # later updates have new statistics, memories and running episodes
-        state, report = ppo_.update(follow, (), state)
+        state, report = ppo_.update(follow, state)
         assert report["train/first_ratio_error"] < 1e-5
         assert report["train/approximate_kl"] > 0
         assert all(np.isfinite(x) for x in jax.tree.leaves(report))
@@ -120,9 +120,9 @@ def test_truncation_goes_on_with_the_final_observation() -> None:
     """
     env = ToyEnv(jnp.ones(()), _ends, _anywhere)
     ppo_ = learner("mlp", 80, discount=0.9, learning_rate=1e-2, final_learning_rate=1e-3)
-    state = ppo_.init(env, (), jax.random.PRNGKey(0))
+    state = ppo_.init(env, jax.random.PRNGKey(0))
     for _ in range(80):
-        state, _ = ppo_.update(env, (), state)
+        state, _ = ppo_.update(env, state)
     for b, value in ((1.0, 1.0), (0.0, 0.9)):
         found = ppo_.values(
             state.params["critic"], state.statistics, _place(jnp.float32(b)), jnp.zeros(0)
@@ -153,7 +153,7 @@ def test_constant_entries_stay_harmless() -> None:
 def test_gradients_are_clipped(follow: ToyEnv) -> None:
     """Adam's running mean after its first step is a tenth of the clipped gradient."""
     ppo_ = learner("mlp", epochs=1, minibatches=1, gradient_norm=1e-3)
-    state, report = ppo_.update(follow, (), ppo_.init(follow, (), jax.random.PRNGKey(0)))
+    state, report = ppo_.update(follow, ppo_.init(follow, jax.random.PRNGKey(0)))
     assert report["train/gradient_norm"] > 0.01
     mean = optax.tree.get(state.optimiser, "mu")
     np.testing.assert_allclose(optax.tree.norm(mean), 1e-4, rtol=1e-4)
@@ -165,11 +165,11 @@ def test_the_learning_rate_follows_the_divergence(follow: ToyEnv, too_large: boo
     target = 0.01
     options = {"target_kl": target, "learning_rate": 1e-2 if too_large else 1e-5}
     ppo_ = learner("mlp", 10, environments=128, unroll=16, **options)
-    state = ppo_.init(follow, (), jax.random.PRNGKey(0))
+    state = ppo_.init(follow, jax.random.PRNGKey(0))
     found = []
     for _ in range(30):
         before = float(state.learning_rate)
-        state, report = ppo_.update(follow, (), state)
+        state, report = ppo_.update(follow, state)
         kl = float(report["train/approximate_kl"])
         assert float(report["train/learning_rate"]) == before
         factor = 1 / 1.5 if kl > 2 * target else 1.5 if kl < target / 2 else 1.0
@@ -182,10 +182,10 @@ def test_the_learning_rate_follows_the_divergence(follow: ToyEnv, too_large: boo
 
 def test_an_actor_that_can_do_something_waits_for_the_critic(follow: ToyEnv) -> None:
     ppo_ = learner("mlp", 10, environments=16, unroll=8, critic_updates=2, target_kl=0.01)
-    state = ppo_.init(follow, (), jax.random.PRNGKey(0))
+    state = ppo_.init(follow, jax.random.PRNGKey(0))
     for waiting in (True, True, False):
         before = state
-        state, _ = ppo_.update(follow, (), state)
+        state, _ = ppo_.update(follow, state)
         for name in ("actor", "critic"):
             same = jax.tree.map(np.array_equal, before.params[name], state.params[name])
             assert all(jax.tree.leaves(same)) == (waiting and name == "actor")
@@ -198,4 +198,4 @@ def test_minibatches_must_divide_the_environments() -> None:
 
 
 def test_sizes_ignore_absent_groups() -> None:
-    assert SIZES.width("proprioception", "anchor") == 3
+    assert SIZES.width("proprioception", "absent") == 3

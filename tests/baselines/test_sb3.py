@@ -13,77 +13,26 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode
-from gymnasium.vector.utils import batch_space
 from rich.console import Console
 
 import mimic_envs
-from baselines import log
-from mimic_envs.env import flatten
+from baselines import log, sb3_ppo
+from baselines.stop import Stop
+from mimic_envs import adapters
 from mimic_envs.scoring import policies
 
-stable_baselines3 = pytest.importorskip("stable_baselines3", reason="needs pip install -e '.[sb3]'")
+pytest.importorskip("stable_baselines3", reason="needs pip install -e '.[sb3]'")
 
-from baselines import sb3_ppo  # noqa: E402 - it cannot be imported without the package
+from baselines import sb3_run
 
-ENV = "mimic_envs/MouseArm-v0"
-GOES_ON, CUT_OFF, FAILS, FAILS_AT_THE_CUT = range(4)
+ENV = "mimic_envs/MouseArm-v1"
 
 
-class Toy(gymnasium.vector.VectorEnv):
-    """Four environments that end in four ways, each at every step, with a reward of 1."""
+class Undisturbed(Stop):
+    """No signals."""
 
     def __init__(self) -> None:
-        self.num_envs = 4
-        self.metadata = {"autoreset_mode": AutoresetMode.SAME_STEP}
-        self.single_observation_space = gymnasium.spaces.Box(-9, 9, (2,), np.float32)
-        self.single_action_space = gymnasium.spaces.Box(-1, 1, (1,), np.float32)
-        self.observation_space = batch_space(self.single_observation_space, 4)
-        self.action_space = batch_space(self.single_action_space, 4)
-        self.final = np.float32([[1, -2], [3, 4], [-5, 6], [7, 8]])
-
-    def reset(self, *, seed: Any = None, options: Any = None) -> tuple[np.ndarray, dict]:
-        return np.zeros((4, 2), np.float32), {}
-
-    def step(self, actions: np.ndarray) -> tuple[Any, ...]:
-        terminated = np.isin(range(4), (FAILS, FAILS_AT_THE_CUT))
-        truncated = np.isin(range(4), (CUT_OFF, FAILS_AT_THE_CUT))
-        done = terminated | truncated
-        final = np.full(4, None, object)
-        for i in np.flatnonzero(done):
-            final[i] = self.final[i]
-        infos = {"final_obs": final, "_final_obs": done}
-        return np.zeros((4, 2), np.float32), np.ones(4), terminated, truncated, infos
-
-
-def test_only_episodes_that_are_cut_off_are_bootstrapped() -> None:
-    """In its own buffer Stable-Baselines3 has added the value of the last observation."""
-    toy = Toy()
-    model = stable_baselines3.PPO(
-        "MlpPolicy",
-        sb3_ppo.Sb3VecEnv(toy),
-        n_steps=2,
-        batch_size=8,
-        gamma=0.5,
-        learning_rate=0.0,  # so that values are still those of the rollout
-        device="cpu",
-    )
-    model.learn(8)
-    final, _ = model.policy.obs_to_tensor(toy.final)
-    values = model.policy.predict_values(final).detach().numpy()[:, 0]
-    assert abs(values[CUT_OFF]) > 1e-3
-    expected = np.ones(4)
-    expected[CUT_OFF] += 0.5 * values[CUT_OFF]
-    np.testing.assert_allclose(model.rollout_buffer.rewards, [expected, expected], rtol=1e-5)
-    starts = model.rollout_buffer.episode_starts[1]
-    np.testing.assert_array_equal(starts, [False, True, True, True])
-
-
-@pytest.mark.parametrize("mode", [AutoresetMode.NEXT_STEP, AutoresetMode.DISABLED])
-def test_other_autoreset_modes_are_refused(mode: AutoresetMode) -> None:
-    toy = Toy()
-    toy.metadata["autoreset_mode"] = mode
-    with pytest.raises(ValueError, match=r"must be AutoresetMode\.SAME_STEP, got"):
-        sb3_ppo.Sb3VecEnv(toy)
+        pass
 
 
 def arm(mode: AutoresetMode, limits: int) -> gymnasium.vector.VectorEnv:
@@ -95,7 +44,7 @@ def arm(mode: AutoresetMode, limits: int) -> gymnasium.vector.VectorEnv:
 
 def test_the_score_in_the_reward_is_that_of_the_step() -> None:
     """Also where an episode ends in the step, and all do."""
-    weighted = sb3_ppo.Sb3VecEnv(arm(AutoresetMode.SAME_STEP, 3), score_weight=2.0)
+    weighted = sb3_run.ScoreReward(adapters.sb3(arm(AutoresetMode.SAME_STEP, 3)), 2.0)
     weighted.seed(5)
     weighted.reset()
     plain = arm(AutoresetMode.NEXT_STEP, 1000)
@@ -130,7 +79,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[pathlib.Path, Any, An
         score_weight=1.0,
         ppo=sb3_ppo.Settings(n_steps=16, batch_size=64, n_epochs=2),
     )
-    return folder, *sb3_ppo.train(arguments, Console(quiet=True))
+    made = sb3_run.Run(arguments, Console(quiet=True))
+    assert made.train(Undisturbed())
+    return folder, made.model, made.env
 
 
 def test_the_exported_policy_acts_as_the_model(run: tuple[pathlib.Path, Any, Any]) -> None:
@@ -141,7 +92,7 @@ def test_the_exported_policy_acts_as_the_model(run: tuple[pathlib.Path, Any, Any
     # some so far off that the observation's clipping shows
     factors = jnp.logspace(0, 2, 16)[:, None]
     state = dataclasses.replace(state, obs=jax.tree.map(lambda x: factors * x, state.obs))
-    obs = normalised.normalize_obs(np.asarray(flatten(state.obs)))
+    obs = normalised.normalize_obs(np.asarray(env.flat(state.obs)))
     expected, _ = model.predict(obs, deterministic=True)
     found = jax.vmap(policy.act, (None, 0, None))(policy.params, state, jax.random.PRNGKey(0))
     np.testing.assert_allclose(np.clip(found, -1, 1), expected, atol=1e-5)
@@ -167,4 +118,4 @@ def test_a_folder_with_a_run_is_refused(
     run: tuple[pathlib.Path, Any, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert sb3_ppo.main(["--env", ENV, "--out", str(run[0])]) == 2
-    assert "holds a run already" in " ".join(capsys.readouterr().out.split())
+    assert "holds a run already" in " ".join(capsys.readouterr().err.split())

@@ -45,6 +45,9 @@ class ToyEnv:
         no = jnp.zeros((), bool)
         return ToyState(self.start(own), jnp.zeros(()), no, no, {}, key)
 
+    def flat(self, obs: dict[str, jax.Array]) -> jax.Array:
+        return jnp.concatenate([obs["proprioception"], obs["reference"]], axis=-1)
+
     def step_autoreset(self, state: ToyState, action: jax.Array) -> tuple[ToyState, ToyState]:
         own, key = jax.random.split(state.key)
         reward, terminated, truncated, obs = self.judge(state.obs, action, own)
@@ -82,5 +85,5 @@ def learner(network: str, updates: int = 10, mesh: Mesh | None = None, **options
         **{"environments": 32, "unroll": 8, "minibatches": 4, "critic_hidden": (16,), **options}
     )
     policy = networks.make(network, SIZES, (16, 16), 4)
-    actor = Actor(policy, 2, "off", None, config.initial_std)
+    actor = Actor(policy, 2, config.initial_std)
     return ppo.PPO(config, actor, updates, mesh=mesh)
