@@ -1,7 +1,7 @@
 """Imitation of recorded animal motion: Gymnasium environments and a benchmark.
 
     import gymnasium, mimic_envs
-    env = gymnasium.make("mimic_envs/Rodent-v0")
+    env = gymnasium.make("mimic_envs/Rodent-v1")
 
 Importing this package registers the environments and imports neither JAX nor MuJoCo.
 """
@@ -12,17 +12,21 @@ from typing import TYPE_CHECKING, Any
 
 import gymnasium
 
-if TYPE_CHECKING:
-    from mimic_envs.env import FunctionalEnv
+from mimic_envs import forks as forks  # watches forks from now on
 
+if TYPE_CHECKING:
+    from mimic_envs.bodies import Body
+    from mimic_envs.env import Environment
+
+__all__ = ["ENV_IDS", "__version__", "make"]
 __version__ = "0.1.0"
 
 ENV_IDS = {
-    "mimic_envs/Fly-v0": "fly",
-    "mimic_envs/MouseArm-v0": "mouse_arm",
-    "mimic_envs/Rodent-v0": "rodent",
-    "mimic_envs/StickInsect-v0": "stick_insect",
-    "mimic_envs/Worm-v0": "worm",
+    "mimic_envs/Fly-v1": "fly",
+    "mimic_envs/MouseArm-v1": "mouse_arm",
+    "mimic_envs/Rodent-v1": "rodent",
+    "mimic_envs/StickInsect-v1": "stick_insect",
+    "mimic_envs/Worm-v1": "worm",
 }
 """Registered environment ids and their bodies."""
 
@@ -30,14 +34,25 @@ for _id, _body in ENV_IDS.items():
     if _id not in gymnasium.registry:  # a second import must not register twice
         gymnasium.register(
             id=_id,
-            entry_point="mimic_envs.gym_env:ImitationEnv",
-            vector_entry_point="mimic_envs.vector_env:ImitationVectorEnv",
+            entry_point="mimic_envs.gym:Env",
+            vector_entry_point="mimic_envs.gym:VectorEnv",
             kwargs={"body": _body},
         )
 
 
-def make(body: str, **options: Any) -> FunctionalEnv:
-    """Make the functional (pure JAX) environment of a body; see `mimic_envs.env.make`."""
-    from mimic_envs import env
+def make(body: Body | str, clips: Any = None, **options: Any) -> Environment:
+    """Make the functional (pure JAX) environment of a body.
 
-    return env.make(body, **options)
+    Args:
+        body: A body, the name of one, for example `"rodent"`, or `module:name`.
+        clips: For imitation: a built-in clip set, a path to a clip file, or a `ClipSet`.
+        **options: See `mimic_envs.options.Options`, and the options of the task, for example
+            `mimic_envs.tasks.imitation.Options`.
+
+    Raises:
+        ValueError: Anything unknown or unusable; the message names it and the nearest valid one.
+        RuntimeError: The backend cannot run here.
+    """
+    from mimic_envs import assembly
+
+    return assembly.make(body, clips, **options)

@@ -1,25 +1,24 @@
-"""`FunctionalEnv`: body + clips + task + physics as pure functions of a `State`."""
+"""`Environment`: a body, a task and physics as pure functions of a `State`."""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
-import os
+import math
+from collections.abc import Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mimic_envs import bodies
-from mimic_envs import clips as clips_
-from mimic_envs import physics as physics_
-from mimic_envs.cache import cache_directory
+from mimic_envs import bodies, forks
 from mimic_envs.clips import ClipSet
-from mimic_envs.physics import Physics, PhysicsState
-from mimic_envs.tasks import observations
-from mimic_envs.tasks.imitation import ImitationTask
-from mimic_envs.tasks.reference import Reference, Target, from_clips, unpack
+from mimic_envs.immutable import Immutable
+from mimic_envs.jax_settings import is_typed, package_settings, typed
+from mimic_envs.mdp import Context, Start, Task
+from mimic_envs.options import Settings, require_finite
+from mimic_envs.physics import Physics, PhysicsState, World
 
 
 @jax.tree_util.register_dataclass
@@ -29,15 +28,21 @@ class State:
 
     Attributes:
         physics: State of the simulation.
-        obs: `{"proprioception": (P,), "reference": (R,)}`, float32.
+        obs: One flat float32 vector for each group, for imitation
+            `{"proprioception": (P,), "reference": (R,)}`.
         reward: Reward of the last step, float32.
-        terminated: The episode has failed.
-        truncated: The clip is over.
-        metrics: Named float32 scalars of the last step, see `tasks.imitation.Outcome`.
-        clip: Index of the clip, int32.
-        frame: Frame of the clip that the state is compared with, int32.
-        action: The last action, (nu,), within [-1, 1].
-        key: Random key that the next automatic reset uses.
+        terminated: The episode has failed, or the task ends here for good.
+        truncated: The episode is over without that: the clip or the time has ended.
+        metrics: Named float32 scalars of the last step, see `Task.judge`.
+        command: State of the task's command; for imitation its `clip` and `frame`.
+        action: The last action, (A,), within [-1, 1].
+        control: What the actuators got, (nu,), within [-1, 1] of their control ranges.
+        steps: Control steps since the episode began, int32.
+        memory: What the command remembers from episode to episode.
+        events: State of each of the task's events, by name.
+        fields: Fields of the model that events have changed for this episode.
+        key: Random key that the next automatic reset uses, in the form of the one given to
+            `reset`: typed, or words of uint32.
     """
 
     physics: PhysicsState
@@ -46,23 +51,46 @@ class State:
     terminated: jax.Array
     truncated: jax.Array
     metrics: dict[str, jax.Array]
-    clip: jax.Array
-    frame: jax.Array
+    command: Any
     action: jax.Array
+    control: jax.Array
+    steps: jax.Array
+    memory: Any
+    events: dict[str, Any]
+    fields: dict[str, jax.Array]
     key: jax.Array
 
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
-class Result:
+class Applied:
+    """What is applied in one control step.
+
+    Attributes:
+        action: The action after the filter, (A,).
+        control: What the actuators get, (nu,), within [-1, 1] of their control ranges.
+        force: Force and torque on each body, (nbody, 6), see `physics.World`; None if no event
+            pushes.
+        events: State of each event.
+    """
+
+    action: jax.Array
+    control: jax.Array
+    force: jax.Array | None
+    events: dict[str, Any]
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class StepResult:
     """What a step yields, with the observation before any reset: all that a learner needs.
 
     Attributes:
         obs: The observation; bootstrap from it where an episode is only `truncated`.
         reward: Reward of the step, float32.
-        terminated: The episode has failed.
-        truncated: The clip is over.
-        metrics: Named float32 scalars of the step, see `tasks.imitation.Outcome`.
+        terminated: The episode has failed, or the task ends here for good.
+        truncated: The episode is over without that.
+        metrics: Named float32 scalars of the step, see `Task.judge`.
     """
 
     obs: dict[str, jax.Array]
@@ -72,361 +100,299 @@ class Result:
     metrics: dict[str, jax.Array]
 
 
+@functools.partial(
+    jax.tree_util.register_dataclass,
+    data_fields=["task"],
+    meta_fields=["body", "physics", "settings"],
+)
 @dataclasses.dataclass(frozen=True, eq=False)
-class _Static:
-    """What of an environment is not an array. Equal ones share what JAX compiled for them."""
+class Environment(Immutable):
+    """A task as pure JAX functions of one environment; batch them with `jax.vmap`.
 
-    body: bodies.Body
-    clips: ClipSet
-    task: ImitationTask
-    physics: Physics
-    terminate: bool
-    first_frame_share: float
+    The environment is a pytree whose leaves are the arrays of its task, such as clips. Pass it
+    as an argument to what you jit, so that clips are not compiled in as constants:
 
-    @functools.cached_property
-    def _key(self) -> tuple[Any, ...]:
-        # of the clips only names and lengths can enter a trace, their arrays are arguments
-        clips = (self.clips.names, self.clips.lengths.tobytes())
-        physics = (self.physics.name, self.physics.settings)
-        options = (self.terminate, self.first_frame_share)
-        return self.body, clips, self.task.offsets.tobytes(), physics, options
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Static) and self._key == other._key
-
-    def __hash__(self) -> int:
-        return hash(self._key)
-
-
-@jax.tree_util.register_pytree_node_class
-class FunctionalEnv:
-    """Imitation as pure JAX functions of one environment; batch them with `jax.vmap`.
-
-    The environment is a pytree whose leaves are the reference clips. Pass it as an
-    argument to what you jit, so that clips are not compiled in as constants:
-
-        step = jax.jit(jax.vmap(FunctionalEnv.step, in_axes=(None, 0, 0)))
+        step = jax.jit(jax.vmap(Environment.step, in_axes=(None, 0, 0)))
         state = step(env, state, action)
 
+    Environments share what JAX compiled if all that was traced is equal: body, rows, action
+    term, backend, settings and the shapes of the arrays. Do not return one from a function that
+    is jitted: its clips on the host may be those of another.
+
     Attributes:
+        task: Command, action term, observations, rewards and terminations.
         body: The body.
-        clips: The clips at the control rate, on the host.
-        reference: The same on the device.
-        task: Observations, rewards and terminations.
         physics: The backend.
-        terminate: Whether crossing a limit ends an episode. Divergence always does.
-        first_frame_share: Share of the random starts that are a clip's first frame.
+        settings: Other options.
     """
 
-    def __init__(
-        self,
-        body: bodies.Body,
-        clips: ClipSet,
-        reference: Reference,
-        task: ImitationTask,
-        physics: Physics,
-        terminate: bool,
-        first_frame_share: float,
-    ) -> None:
-        self.body = body
-        self.clips = clips
-        self.reference = reference
-        self.task = task
-        self.physics = physics
-        self.terminate = terminate
-        self.first_frame_share = first_frame_share
+    task: Task
+    body: bodies.Body
+    physics: Physics
+    settings: Settings
 
-    def tree_flatten(self) -> tuple[tuple[Reference], _Static]:
-        """Leaves and static part, for JAX."""
-        static = {f.name: getattr(self, f.name) for f in dataclasses.fields(_Static)}
-        return (self.reference,), _Static(**static)
-
-    @classmethod
-    def tree_unflatten(cls, static: _Static, leaves: tuple[Reference]) -> FunctionalEnv:
-        """The inverse of `tree_flatten`."""
-        attributes = {f.name: getattr(static, f.name) for f in dataclasses.fields(static)}
-        return cls(reference=leaves[0], **attributes)
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _unpickled, (self.physics, self.task, self.settings)
 
     @property
     def action_size(self) -> int:
-        """Number of actuators."""
-        return self.body.model.nu
+        """Numbers in an action."""
+        return self.task.action.size
 
-    def reset(
-        self,
-        key: jax.Array,
-        clip: int | str | jax.Array | None = None,
-        frame: int | jax.Array | None = None,
-    ) -> State:
-        """Start an episode in the state of the reference, actuators at rest.
+    @property
+    def clips(self) -> ClipSet:
+        """The clips at the control rate, of a task that follows clips."""
+        found = getattr(self.task.command, "clips", None)
+        if found is None:
+            raise AttributeError(f"task {self.task.name!r} follows no clips")
+        return found
+
+    def reset(self, key: jax.Array, **condition: Any) -> State:
+        """Start an episode, actuators at rest.
 
         Args:
-            key: Random key; chooses what is not given and all later automatic resets.
-            clip: Index or name of the clip; uniformly random if not given.
-            frame: Frame to start at. If not given, the first with a probability of
-                `first_frame_share`, and else uniformly random among those that leave a full
-                reference window (the first for clips without room).
+            key: Random key of any generator, typed or as words; chooses what is not given and
+                all later automatic resets.
+            **condition: What is chosen about the episode, see the command's `conditions`; for
+                imitation `clip`, an index or a name, and `frame`.
 
         Raises:
-            ValueError: A given (not traced) clip or frame does not exist.
+            ValueError: A given (not traced) condition is not possible.
         """
-        if clip is None:
-            clip = -1
-        elif not isinstance(clip, jax.Array):
-            clip = self.clips.index(clip)
-        if frame is None:
-            frame = -1
-        elif not isinstance(frame, jax.Array):
-            frame = self.checked_frame(clip, frame)
-        return self.start(key, jnp.asarray(clip, jnp.int32), jnp.asarray(frame, jnp.int32))
+        forks.require_threads()
+        command = self.task.command
+        return self.start(key, command.condition(**condition), command.memory)
 
-    def start(self, key: jax.Array, clip: jax.Array, frame: jax.Array) -> State:
-        """`reset` without checks, for batches: a negative clip or frame is drawn at random."""
-        clip_key, frame_key, next_key = jax.random.split(key, 3)
-        lengths = jnp.asarray(self.reference.lengths)
-        drawn = jax.random.randint(clip_key, (), 0, len(lengths), jnp.int32)
-        clip = jnp.where(clip < 0, drawn, clip)
-        starts = jnp.maximum(lengths[clip] - self.task.window + 1, 1)
-        drawn = jax.random.randint(frame_key, (), 0, starts, jnp.int32)
-        if self.first_frame_share > 0:
-            chance = jax.random.uniform(jax.random.fold_in(key, 3))
-            drawn = jnp.where(chance < self.first_frame_share, 0, drawn)
-        frame = self.reference.clamp(clip, jnp.where(frame < 0, drawn, frame))
-        return self._begin(clip, frame, next_key)
+    @package_settings()
+    def start(self, key: jax.Array, condition: dict[str, jax.Array], memory: Any) -> State:
+        """`reset` without checks, for batches.
 
-    def checked_frame(self, clip: int | jax.Array, frame: int) -> int:
-        """`frame`, if an episode of that clip can start there (of any clip, if it is negative).
-
-        Raises:
-            ValueError: It cannot; the message names the valid range and the nearest frame.
+        Args:
+            key: See `reset`.
+            condition: What `Command.condition` returned.
+            memory: What the command remembers of earlier episodes.
         """
-        known = isinstance(clip, int) and clip >= 0
-        last = int(self.clips.lengths[clip] if known else self.clips.lengths.min()) - 2
-        if int(frame) != frame or not 0 <= frame <= last:
-            raise ValueError(
-                f"frame {frame!r} cannot be a start: frames 0 to {last} can; "
-                f"the nearest is {min(max(int(frame), 0), last)}"
-            )
-        return int(frame)
-
-    def _begin(self, clip: jax.Array, frame: jax.Array, key: jax.Array) -> State:
-        start = self.reference.frame(clip, frame)
-        rest = jnp.zeros(self.body.model.na, jnp.float32)
-        physics = self.physics.reset(start.qpos, start.qvel, rest, start.xpos, start.xquat)
-        action = jnp.zeros(self.action_size, jnp.float32)
+        forks.require_threads()
+        own = typed(key)
+        next_key = jax.random.split(own, 3)[2]
+        if not is_typed(key):  # a state keeps the form of its key
+            next_key = jax.random.key_data(next_key)
+        command, physics = self._begin(own, condition, memory)
+        context = self._context(physics, command, jnp.zeros((), jnp.int32))
+        events = self._begin_events(own)
         # the same keys as after a step, so that states of both kinds can be mixed
-        target, future = self._targets(clip, frame)
-        metrics = jax.eval_shape(self.task.judge, physics, target, action, action).metrics
+        metrics = jax.eval_shape(self.task.judge, context)[2]
         no = jnp.zeros((), bool)
         return State(
             physics=physics,
-            obs=observations.observe(self.task.view(physics, future, action)),
+            obs=self.task.observe(context, jax.random.fold_in(own, 6)),
             reward=jnp.zeros((), jnp.float32),
             terminated=no,
             truncated=no,
             metrics={name: jnp.zeros((), jnp.float32) for name in metrics},
-            clip=clip,
-            frame=frame,
-            action=action,
-            key=key,
+            command=command,
+            action=context.action,
+            control=context.control,
+            steps=jnp.zeros((), jnp.int32),
+            memory=memory,
+            events=events,
+            fields=self._fields(events),
+            key=next_key,
         )
+
+    def _begin(
+        self, key: jax.Array, condition: dict[str, jax.Array], memory: Any
+    ) -> tuple[Any, PhysicsState]:
+        """The states of command and simulation in which an episode begins."""
+        command = self.task.command.begin(key, condition, memory)
+        start = self._disturbed(self.task.command.start(command, key), key)
+        rest = jnp.zeros(self.body.model.na, jnp.float32)
+        return command, self.physics.reset(start.qpos, start.qvel, rest, start.xpos, start.xquat)
+
+    def _disturbed(self, start: Start, key: jax.Array) -> Start:
+        """The start with noise on the joints; their poses are then to be computed."""
+        angle_noise, velocity_noise = self.settings.angle_noise, self.settings.velocity_noise
+        if not (angle_noise or velocity_noise):
+            return start
+        at, model = self.task.at, self.body.model
+        angle_key, velocity_key = jax.random.split(jax.random.fold_in(key, 5))
+        count, qpos, xpos, xquat = len(at.hinges), start.qpos, start.xpos, start.xquat
+        if angle_noise:
+            joints = np.isin(model.jnt_qposadr, at.hinges)
+            low, high = model.jnt_range[joints].astype(np.float32).T
+            free = model.jnt_limited[joints] == 0
+            low, high = np.where(free, -np.inf, low), np.where(free, np.inf, high)
+            angles = qpos[at.hinges]
+            noisy = angles + angle_noise * jax.random.normal(angle_key, (count,))
+            # a reference that is itself beyond a limit stays where it is
+            noisy = jnp.clip(noisy, jnp.minimum(low, angles), jnp.maximum(high, angles))
+            qpos, xpos, xquat = qpos.at[at.hinges].set(noisy), None, None
+        noise = velocity_noise * jax.random.normal(velocity_key, (count,))
+        return Start(qpos, start.qvel.at[at.hinge_dofs].add(noise), xpos, xquat)
 
     def step(self, state: State, action: jax.Array) -> State:
         """One control step.
 
-        Past the clip's end the frame stays at the last one and `truncated` stays true.
+        After the end of an episode the environment goes on, and its flags say what the last
+        step says; an imitated clip stays at its last frame, unless clips loop.
 
         Args:
             state: The environment.
-            action: (nu,), clipped to [-1, 1]; maps linearly to the actuators' control
-                ranges. A non-finite action counts as divergence.
+            action: (A,), clipped to [-1, 1]; for numbers that are not finite see
+                `Options.nonfinite_actions`.
+
+        Raises:
+            ValueError: The action is not finite, has a value (is not traced), and the option
+                says so.
         """
-        return self.advance(state, self._moved(state, action), action)
-
-    def _moved(self, state: State, action: jax.Array) -> PhysicsState:
+        forks.require_threads()
+        action = jnp.asarray(action, jnp.float32)
+        if self.settings.nonfinite_actions == "raise" and not isinstance(action, jax.core.Tracer):
+            require_finite(np.asarray(action))
         finite = jnp.isfinite(action).all()
-        physics = self.physics.step(state.physics, _clean(action))
-        return dataclasses.replace(physics, diverged=physics.diverged | ~finite)
+        applied = self.apply(state, action)
+        world = World(state.fields, applied.force)
+        physics = self.physics.step(state.physics, applied.control, world)
+        physics = dataclasses.replace(physics, diverged=physics.diverged | ~finite)
+        return self.conclude(state, physics, applied)
 
-    def advance(self, state: State, physics: PhysicsState, action: jax.Array) -> State:
-        """The state after the physics has moved: the part of `step` that is not physics."""
-        action = _clean(action)
-        frame = self.reference.clamp(state.clip, state.frame + 1)
-        over = frame >= jnp.asarray(self.reference.lengths)[state.clip] - 1
-        target, future = self._targets(state.clip, frame)
-        result = self.conclude(physics, state.action, action, target, future, over)
+    @package_settings()
+    def apply(self, state: State, action: jax.Array) -> Applied:
+        """Return what an action, (A,), comes to: controls, and what events do to them."""
+        action = jnp.clip(jnp.where(jnp.isfinite(action), action, 0.0), -1.0, 1.0)
+        action = action.astype(jnp.float32)
+        if self.settings.smoothing:
+            action = action + self.settings.smoothing * (state.action - action)
+        term, command = self.task.action, self.task.command
+        control = term.control(command, state.command, state.physics, action)
+        events, force = {}, None
+        key = jax.random.fold_in(jax.random.fold_in(typed(state.key), state.steps), 1)
+        for number, (name, event) in enumerate(self.task.events.items()):
+            own = jax.random.fold_in(key, number)
+            events[name] = event.advance(self.body, state.events[name], control, own)
+            control = event.control(self.body, events[name], control)
+            more = event.force(self.body, events[name])
+            force = more if force is None else force if more is None else force + more
+        return Applied(action, control, force, events)
+
+    def _begin_events(self, key: jax.Array) -> dict[str, Any]:
+        keys = jax.random.split(jax.random.fold_in(key, 7), max(len(self.task.events), 1))
+        rows = zip(self.task.events.items(), keys, strict=False)
+        return {name: event.begin(self.body, own) for (name, event), own in rows}
+
+    def _fields(self, events: dict[str, Any]) -> dict[str, jax.Array]:
+        """Fields of the model that events change for an episode."""
+        fields: dict[str, jax.Array] = {}
+        for name, event in self.task.events.items():
+            fields = event.fields(self.body, events[name], fields)
+        return fields
+
+    @package_settings()
+    def conclude(self, state: State, physics: PhysicsState, applied: Applied) -> State:
+        """Return the state after the physics has moved: the part of `step` that is not physics.
+
+        Args:
+            state: The state before the step; its `physics` is not used.
+            physics: The simulation after the step.
+            applied: What `apply` returned.
+        """
+        task, steps = self.task, state.steps + 1
+        key = jax.random.fold_in(typed(state.key), steps)
+        command = task.command.advance(state.command, key)
+        context = self._context(physics, command, steps, applied, state)
+        reward, crossed, metrics = task.judge(context)
+        failed = physics.diverged | crossed if self.settings.terminate else physics.diverged
+        over = task.command.over(command)
+        if self.settings.limit is not None:
+            over = over | (steps >= self.settings.limit)
         return State(
             physics=physics,
-            **{f.name: getattr(result, f.name) for f in dataclasses.fields(result)},
-            clip=state.clip,
-            frame=frame,
-            action=action,
+            obs=task.observe(context, jax.random.fold_in(key, 2)),
+            reward=reward,
+            terminated=failed | task.command.terminal(command),
+            truncated=over,
+            metrics=metrics,
+            command=command,
+            action=applied.action,
+            control=applied.control,
+            steps=steps,
+            memory=task.command.remember(state.memory, command, failed),
+            events=applied.events,
+            fields=state.fields,
             key=state.key,
         )
 
-    def _targets(self, clip: jax.Array, frame: jax.Array) -> tuple[Target, Target]:
-        """The reference at a frame and at the future frames of the observation."""
-        window = jnp.concatenate([jnp.zeros(1, jnp.int32), jnp.asarray(self.task.offsets)])
-        packed = self.reference.packed_target(clip, frame + window)
-        return unpack(self.task.at, packed[0]), unpack(self.task.at, packed[1:])
-
-    def conclude(
-        self,
-        physics: PhysicsState,
-        previous_action: jax.Array,
-        action: jax.Array,
-        target: Target,
-        future: Target,
-        over: jax.Array,
-    ) -> Result:
-        """What a step yields, for a caller that has looked up the reference.
-
-        Args:
-            physics: The simulation after the step.
-            previous_action: The action before, (nu,).
-            action: The action that led here, (nu,), within [-1, 1].
-            target: The reference of the same instant.
-            future: The frames of the observation, on a leading axis.
-            over: Whether this is the clip's last frame.
-        """
-        outcome = self.task.judge(physics, target, action, previous_action)
-        return Result(
-            obs=observations.observe(self.task.view(physics, future, action)),
-            reward=outcome.reward,
-            terminated=outcome.failed if self.terminate else physics.diverged,
-            truncated=over,
-            metrics=outcome.metrics,
-        )
-
-    def step_autoreset(self, state: State, action: jax.Array) -> tuple[State, Result]:
+    def step_autoreset(self, state: State, action: jax.Array) -> tuple[State, StepResult]:
         """One control step, then a fresh random start where the episode has ended.
 
         Returns:
-            The next state, whose `obs`, `clip` and `frame` are the new episode's where one
-            began while `reward`, `terminated`, `truncated` and `metrics` are the step's;
-            and the step's `Result` with the observation before the reset.
+            The next state, whose observation and command are the new episode's where one began
+            while `reward`, `terminated`, `truncated` and `metrics` are the step's; and the
+            step's `StepResult` with the observation before the reset.
         """
         stepped = self.step(state, action)
-        fresh = self.reset(stepped.key)
+        fresh = self.start(stepped.key, self.task.command.condition(), stepped.memory)
         done = stepped.terminated | stepped.truncated
         chosen = jax.tree.map(lambda a, b: jnp.where(done, a, b), fresh, stepped)
-        final = Result(
-            stepped.obs, stepped.reward, stepped.terminated, stepped.truncated, stepped.metrics
-        )
-        return dataclasses.replace(
-            chosen,
-            reward=stepped.reward,
-            terminated=stepped.terminated,
-            truncated=stepped.truncated,
-            metrics=stepped.metrics,
-        ), final
+        names = [f.name for f in dataclasses.fields(StepResult)]
+        result = StepResult(**{name: getattr(stepped, name) for name in names})
+        of_the_step = {name: getattr(stepped, name) for name in names if name != "obs"}
+        return dataclasses.replace(chosen, **of_the_step), result
 
+    def _context(
+        self,
+        physics: PhysicsState,
+        command: Any,
+        steps: jax.Array,
+        applied: Applied | None = None,
+        before: State | None = None,
+    ) -> Context:
+        """The context of a state; of an episode's first one if nothing was applied."""
+        rest, still = jnp.zeros(self.action_size), jnp.zeros(self.body.model.nu)
+        return Context(
+            at=self.task.at,
+            physics=physics,
+            goal=self.task.command.goal(command),
+            action=rest if applied is None else applied.action,
+            previous_action=rest if before is None else before.action,
+            control=still if applied is None else applied.control,
+            previous_control=still if before is None else before.control,
+            time_s=steps * jnp.float32(self.body.control_timestep_s),
+        )
+
+    def example(self) -> Context:
+        """Return shapes and types of a context, as `jax.eval_shape` does."""
+        asked = self.task.command
+
+        def context(key: jax.Array) -> Context:
+            command, physics = self._begin(typed(key), asked.condition(), asked.memory)
+            return self._context(physics, command, jnp.zeros((), jnp.int32))
+
+        with package_settings():
+            return jax.eval_shape(context, jax.ShapeDtypeStruct((2,), jnp.uint32))
+
+    @package_settings()
     def observation_layout(self) -> dict[str, tuple[slice, tuple[int, ...], float]]:
         """Entries of the flat observation (all groups in order).
 
         Returns:
-            For each `group/entry` its slice, its own shape and the bound of its values.
+            For each `group/name` its slice, its own shape and the bound of its values.
         """
-
-        def parts(key: jax.Array) -> dict[str, jax.Array]:
-            state = self.reset(key, 0, 0)
-            _, future = self._targets(state.clip, state.frame)
-            return observations.parts(self.task.view(state.physics, future, state.action))
-
-        key = jax.ShapeDtypeStruct((2,), jnp.uint32)
-        shapes = jax.eval_shape(parts, key)
-        bounds, layout, start = observations.bounds(self.task.at), {}, 0
-        for name in bounds:  # eval_shape sorts the keys of a dict
-            shape = shapes[name].shape
-            stop = start + int(np.prod(shape))
-            layout[name] = (slice(start, stop), shape, bounds[name])
-            start = stop
+        shapes = jax.eval_shape(self.task.entries, self.example())
+        layout, start = {}, 0
+        for group, rows in self.task.observations.items():
+            for name, row in rows.items():
+                shape = shapes[f"{group}/{name}"].shape
+                stop = start + math.prod(shape)
+                layout[f"{group}/{name}"] = (slice(start, stop), shape, row.bound)
+                start = stop
         return layout
 
-
-def flatten(obs: dict[str, jax.Array]) -> jax.Array:
-    """The groups of an observation side by side, in the order of `observation_layout`."""
-    return jnp.concatenate([obs[group] for group in observations.GROUPS], axis=-1)
-
-
-def make(
-    body: bodies.Body | str,
-    clips: str | os.PathLike[str] | ClipSet = "builtin/train",
-    backend: str = "native",
-    *,
-    reference_frames: int | None = None,
-    reference_stride: int | None = None,
-    terminate: bool = True,
-    first_frame_share: float = 0.0,
-    backend_options: dict[str, Any] | None = None,
-) -> FunctionalEnv:
-    """Make a functional imitation environment.
-
-    Args:
-        body: A body or the name of one, for example `"rodent"`.
-        clips: A built-in clip set, a path to a clip file, or a `ClipSet`.
-        backend: `"native"`, `"mjx"` or `"warp"`.
-        reference_frames: Future reference frames in the observation; the body's default if None.
-        reference_stride: Control steps between them; the body's default if None.
-        terminate: Whether crossing a limit ends an episode.
-        first_frame_share: Share of the random starts, in [0, 1], that are a clip's first frame,
-            where scored episodes begin; the others are uniformly random frames.
-        backend_options: Options of the backend, for example `{"threads": 4}` for `native`.
-
-    Raises:
-        ValueError: Anything unknown or unusable; the message names it and the nearest valid one.
-        RuntimeError: The backend cannot run here.
-    """
-    return jax.device_put(
-        assemble(
-            body,
-            clips,
-            backend,
-            reference_frames=reference_frames,
-            reference_stride=reference_stride,
-            terminate=terminate,
-            first_frame_share=first_frame_share,
-            backend_options=backend_options,
-        )
-    )
+    def flat(self, obs: Mapping[str, jax.Array]) -> jax.Array:
+        """Return the groups of an observation side by side, in the order of the layout."""
+        return jnp.concatenate([obs[group] for group in self.task.observations], axis=-1)
 
 
-def assemble(
-    body: bodies.Body | str,
-    clips: str | os.PathLike[str] | ClipSet,
-    backend: str,
-    *,
-    reference_frames: int | None,
-    reference_stride: int | None,
-    terminate: bool,
-    first_frame_share: float,
-    backend_options: dict[str, Any] | None,
-) -> FunctionalEnv:
-    """`make` without moving the reference to the device; `native` does not start JAX here.
-
-    Processes that are forked before JAX starts can use it safely, so the Gymnasium
-    environments move the reference at their first reset only.
-    """
-    if not isinstance(first_frame_share, int | float) or not 0 <= first_frame_share <= 1:
-        raise ValueError(f"first_frame_share={first_frame_share!r} must be between 0 and 1")
-    body = bodies.get(body) if isinstance(body, str) else body
-    task = ImitationTask(body, reference_frames, reference_stride)
-    loaded = clips_.load(clips, body)
-    # first the physics: MJX must set a compiler flag before JAX starts
-    physics = physics_.make(backend, body, **(backend_options or {}))
-    _cache_compilations()
-    reference, resampled = from_clips(loaded, body, task.at, task.window)
-    return FunctionalEnv(
-        body, resampled, reference, task, physics, bool(terminate), float(first_frame_share)
-    )
-
-
-def _cache_compilations() -> None:
-    """Keep JAX's compilations on disk, unless the user chose a place already."""
-    if getattr(jax.config, "jax_compilation_cache_dir", None) is None:
-        jax.config.update("jax_compilation_cache_dir", str(cache_directory() / "jax"))
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
-
-
-def _clean(action: jax.Array) -> jax.Array:
-    return jnp.clip(jnp.where(jnp.isfinite(action), action, 0.0), -1.0, 1.0).astype(jnp.float32)
+def _unpickled(physics: Physics, task: Task, settings: Settings) -> Environment:
+    """The environment; `physics` is read first, since MJX sets a flag before JAX has arrays."""
+    return Environment(task, physics.body, physics, settings)

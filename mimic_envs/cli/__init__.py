@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 from tyro.extras import SubcommandApp
 
 from mimic_envs.cli import bodies, clips, leaderboard, stac
-from mimic_envs.cli.console import fail
+from mimic_envs.cli.console import OUT
 from mimic_envs.cli.listing import list_
 from mimic_envs.cli.play import play
 from mimic_envs.cli.score import score
-from mimic_envs.messages import NO_OPENGL
+from mimic_envs.command import run_command, versions
 
 _APP = SubcommandApp()
 _APP.command(score)
@@ -29,19 +28,20 @@ _APP.command(stac.APP, name="stac", help="Recorded keypoints to clips: fit a bod
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command; problems that a user can solve end in one line and exit code 2."""
-    try:
-        _APP.cli(
+    """Run the command, and exit with its code unless all is well; see `mimic_envs.command`."""
+    words = sys.argv[1:] if arguments is None else arguments
+    if list(words) == ["--version"]:
+        OUT.print(versions(), soft_wrap=True, highlight=False)
+        return
+    code = run_command(
+        lambda: _APP.cli(
             prog="mimic-envs",
-            description="Imitation of recorded animal motion: environments and benchmark.",
-            args=arguments,
+            description=(
+                "Imitation of recorded animal motion: environments and benchmark. "
+                "`mimic-envs --version` says which versions these are."
+            ),
+            args=words,
         )
-    except (ValueError, RuntimeError, OSError) as error:
-        fail(str(error))
-    except AttributeError as error:
-        # with MUJOCO_GL=osmesa and no such library, not even `import mujoco` works
-        if os.environ.get("MUJOCO_GL", "").lower() != "osmesa" or "glGetError" not in str(error):
-            raise
-        fail(NO_OPENGL.format(error=error))
-    except KeyboardInterrupt:
-        sys.exit(130)
+    )
+    if code:
+        sys.exit(code)

@@ -10,7 +10,9 @@ from rich.markup import escape
 from rich.table import Table
 from tyro.extras import SubcommandApp
 
-from mimic_envs.cli.console import OUT, chosen, progress, say
+from mimic_envs import extras
+from mimic_envs.cli.console import OUT, check_clip_file, chosen, progress, say
+from mimic_envs.files import check_folder, check_output
 
 if TYPE_CHECKING:
     from mimic_envs.clips import ClipSet
@@ -39,14 +41,16 @@ def import_(
     clip_limits: bool = False,
     verify: bool = False,
     licence: str = "",
+    layout: str | None = None,
 ) -> None:
     """Import motion from a foreign file and say all that was done to it.
 
-    Known layouts: STAC's HDF5, all_clips, named arrays, Minari rollouts, .npz and .csv.
+    Known layouts: STAC's HDF5, all_clips, named arrays, Minari rollouts, .npz and .csv; others
+    by your own reader, with --layout module:name.
 
     Args:
         path: The file, or a folder of files.
-        body: Name of the body, for example fly.
+        body: Name of the body, for example fly; or module:name of a body.
         out: The clip file to write.
         fps: Frames per second, where the file does not say it.
         unit: Length unit of the file (m, cm, mm), where it does not say it.
@@ -57,13 +61,17 @@ def import_(
         clip_limits: Move joints back to their limits, instead of failing.
         verify: Compare stored poses and velocities with the motion, and name their faults.
         licence: Licence of the motion, kept in the clip file.
+        layout: stac, all_clips, named, npz, csv or rollout; or module:name of a function that
+            takes a path and returns a mimic_envs.clips.importers.Recording. By the file's
+            content if not given.
     """
     import dataclasses
 
     from mimic_envs import clips as clips_
 
+    check_clip_file(out)
     clips, report = clips_.import_clips(
-        path, body, fps, unit, frames_per_clip, dataset, degrees, fill, clip_limits, verify
+        path, body, fps, unit, frames_per_clip, dataset, degrees, fill, clip_limits, verify, layout
     )
     if licence:
         clips = dataclasses.replace(clips, licence=licence)
@@ -82,11 +90,13 @@ def export(clips: Source, out: pathlib.Path, layout: str | None = None, body: st
     Args:
         clips: Clip file, or name of a set; a name needs --body.
         out: The file to write.
-        layout: stac, all_clips, named, rollout, npz or csv; by the file's ending if not given.
-        body: Body of a named set.
+        layout: stac, all_clips, named, rollout, npz or csv; or module:name of a function that
+            takes a ClipSet and a path and writes the file. By the file's ending if not given.
+        body: Body of a named set, or of the file: its name, or module:name.
     """
     from mimic_envs import clips as clips_
 
+    check_output(out)
     clips_.export_clips(_load(clips, body), out, layout)
     say("wrote", out)
 
@@ -97,10 +107,12 @@ def info(clips: Source, body: str = "") -> None:
 
     Args:
         clips: Clip file, or name of a set; a name needs --body.
-        body: Body of a named set.
+        body: Body of a named set, or of the file: its name, or module:name.
     """
     loaded = _load(clips, body)
     table = Table("clip", "label", "frames", "seconds", "path", title=escape(clips))
+    for column in table.columns[:2]:
+        column.overflow = "fold"
     for column in table.columns[2:]:
         column.justify, column.no_wrap = "right", True
     root = loaded.body.model.body(loaded.body.root_body).id
@@ -150,6 +162,8 @@ def published_() -> None:
     from mimic_envs.clips import published
 
     table = Table("name", "what", "size", "here", "page")
+    for column in table.columns:
+        column.overflow = "fold"
     for name, one in published.PUBLISHED.items():
         here = "yes" if published.path_of(name).is_file() else "no"
         if one.body not in bodies.names():
@@ -173,10 +187,12 @@ def plot(
         clips: Clip file, or name of a set; a name needs --body.
         out: The picture.
         clip: Number or name of the clip.
-        body: Body of a named set.
+        body: Body of a named set, or of the file: its name, or module:name.
     """
     from mimic_envs.viz import clip_plots
 
+    check_output(out, ".png")
+    extras.require("plots", "matplotlib")
     loaded = _load(clips, body)
     clip_plots.joints_and_contacts(loaded, chosen(clip, loaded.names), out)
     say("plot", out)
@@ -202,12 +218,13 @@ def split(
         session: Regular expression whose group is the session in a clip's name; all before a
             number at its end if not given.
         by_clip: Every clip is a session of its own; leaks unless clips were generated.
-        body: Body of a named set.
+        body: Body of a named set, or of the file: its name, or module:name.
     """
     from mimic_envs.clips import splits
 
     if by_clip and session is not None:
         raise ValueError("--session and --by-clip exclude each other")
+    check_output(out, ".json")
     loaded = _load(clips, body)
     pattern = None if by_clip else session or splits.SESSION
     made = splits.split(loaded, test, seed, pattern)
@@ -226,11 +243,45 @@ def concat(clips: Sources, out: pathlib.Path, body: str = "") -> None:
     Args:
         clips: Clip files, or names of sets; names need --body.
         out: The clip file to write.
-        body: Body of named sets.
+        body: Body of named sets, or of the files: its name, or module:name.
     """
     from mimic_envs import clips as clips_
 
+    check_clip_file(out)
     _save(clips_.concat([_load(one, body) for one in clips]), out)
+
+
+@APP.command
+def join(
+    clips: Source,
+    out: pathlib.Path,
+    blend_s: float = 0.3,
+    duration_s: float | None = None,
+    body: str = "",
+) -> None:
+    """Join clips end to start, with transitions, to long ones; say how fast joints are in these.
+
+    Args:
+        clips: Clip file, or name of a set; a name needs --body.
+        out: The clip file to write.
+        blend_s: Time of each transition, in seconds.
+        duration_s: Time that each joined clip lasts at least; all clips in one if not given.
+        body: Body of a named set, or of the file: its name, or module:name.
+    """
+    from mimic_envs import clips as clips_
+
+    check_clip_file(out)
+    joined = clips_.join(_load(clips, body), blend_s, duration_s)
+    for name, parts in joined.parts.items():
+        say(name, ", ".join(f"{part.clip} from {part.start_s:.2f} s" for part in parts))
+    speeds = clips_.speeds(joined)
+    for one in speeds[:3]:
+        times = f"{one.blended / one.own:.2f} times" if one.own else "more than"
+        said = f"{one.blended:.3g} per second in transitions, {times} its largest elsewhere"
+        say(f"speed of {one.joint}", said)
+    faster = sum(one.blended > one.own for one in speeds)
+    say("faster in transitions", f"{faster} of {len(speeds)} joints")
+    _save(joined, out)
 
 
 @APP.command
@@ -248,10 +299,11 @@ def trim(
         out: The clip file to write.
         start_s: First instant that is kept, in seconds from the clip's first frame.
         stop_s: Last instant that is kept; the clip's end if not given.
-        body: Body of a named set.
+        body: Body of a named set, or of the file: its name, or module:name.
     """
     from mimic_envs import clips as clips_
 
+    check_clip_file(out)
     _save(clips_.trim(_load(clips, body), start_s, stop_s), out)
 
 
@@ -263,10 +315,11 @@ def resample(clips: Source, out: pathlib.Path, fps: float, body: str = "") -> No
         clips: Clip file, or name of a set; a name needs --body.
         out: The clip file to write.
         fps: New frame rate in Hz.
-        body: Body of a named set.
+        body: Body of a named set, or of the file: its name, or module:name.
     """
     from mimic_envs import clips as clips_
 
+    check_clip_file(out)
     _save(clips_.resample(_load(clips, body), fps), out)
 
 
@@ -277,10 +330,11 @@ def mirror(clips: Source, out: pathlib.Path, body: str = "") -> None:
     Args:
         clips: Clip file, or name of a set; a name needs --body.
         out: The clip file to write.
-        body: Body of a named set.
+        body: Body of a named set, or of the file: its name, or module:name.
     """
     from mimic_envs import clips as clips_
 
+    check_clip_file(out)
     _save(clips_.mirror(_load(clips, body)), out)
 
 
@@ -296,8 +350,10 @@ def generate(body: Name, split: str | None = None, out: pathlib.Path | None = No
     from mimic_envs import clips as clips_
     from mimic_envs.clips import generators
 
+    if out is not None:
+        check_folder(out)
     different = []
-    for one in (split,) if split else generators.SPLITS:
+    for one in generators.SPLITS if split is None else (split,):
         made = generators.generate(body, one)
         shipped = clips_.load(f"builtin/{one}", body).content_hash
         same = made.content_hash == shipped

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
-import sys
+import pathlib
 from collections.abc import Callable, Iterator, Sequence
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import tyro
 from rich.console import Console
@@ -22,10 +21,13 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
+from mimic_envs.files import check_output
 from mimic_envs.messages import unknown
+from mimic_envs.registry import OUTSIDE, import_module, is_outside
 
 EnvId = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="ID")]
-"""An environment id, the first argument of a command."""
+"""The first argument of a command: an environment id, in the form `module:id` where the module
+registers it; or `module:name` of a body."""
 
 OUT = Console()
 
@@ -35,11 +37,9 @@ def say(title: str, what: object) -> None:
     OUT.print(f"{title}: {escape(str(what))}", soft_wrap=True)
 
 
-def fail(message: str) -> NoReturn:
-    """Print a problem in one line and leave with exit code 2."""
-    # escaped, or rich takes the name of an extra, [video], for a style
-    Console(stderr=True).print(f"[bold red]error:[/bold red] {escape(message)}", soft_wrap=True)
-    sys.exit(2)
+def check_clip_file(out: pathlib.Path) -> None:
+    """Refuse a clip file that cannot be written, before the work is done."""
+    check_output(out, ".h5", ".hdf5")
 
 
 @contextlib.contextmanager
@@ -49,9 +49,18 @@ def progress(title: str, of_bytes: bool = False) -> Iterator[Callable[[int, int 
     if of_bytes:
         counts = (DownloadColumn(), TransferSpeedColumn())
     columns = (TextColumn(escape(title)), BarColumn(), *counts, TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task(title, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+    bar = Progress(*columns, console=Console(stderr=True))
+    task = bar.add_task(title, total=None)
+
+    def report(done: int, total: int | None) -> None:
+        bar.start()  # not before: until then input is checked
+        bar.update(task, completed=done, total=total)
+
+    try:
+        yield report
+    finally:
+        if bar.live.is_started:
+            bar.stop()
 
 
 def chosen(clip: str, names: Sequence[str]) -> int | str:
@@ -60,26 +69,48 @@ def chosen(clip: str, names: Sequence[str]) -> int | str:
     return int(clip) if number else clip
 
 
-def scored_env(env_id: str, clips: str, clip: str | None = None) -> tuple[Any, Any]:
-    """The environment for scoring and its clips at their own rate, all or only one."""
+def scored_env(
+    env_id: str, clips: str, clip: str | None = None, task: str = "imitation"
+) -> tuple[Any, Any]:
+    """The environment for scoring and its clips at their own rate, all or only one.
+
+    Of a task that follows no clips there are none.
+
+    Args:
+        env_id: See `EnvId`.
+        clips: Name of a clip set, or a file.
+        clip: Number or name of the only clip; all if not given.
+        task: Name of the task.
+    """
+    from mimic_envs import assembly, tasks
+    from mimic_envs import clips as clips_
+
+    body = _body(env_id)
+    if "clips" not in tasks.options_of(task):
+        return assembly.make(body, task=task, terminate=False), None
+    source = clips_.load(clips, body)
+    if clip is not None:
+        source = source.select([chosen(clip, source.names)])
+    return assembly.make(body, source, task=task, terminate=False), source
+
+
+def _body(env_id: str) -> Any:
+    """The body of an environment id, or its name."""
     import gymnasium
 
     from mimic_envs import bodies
-    from mimic_envs import clips as clips_
-    from mimic_envs import env as env_
 
-    if ":" in env_id:  # as in gymnasium.make: the module registers the body
-        module, env_id = env_id.split(":", 1)
-        sys.path.insert(0, "")  # the user's own files
-        importlib.import_module(module)
+    name = env_id
+    if is_outside(env_id):  # as in gymnasium.make: the module may register the body
+        import_module("environment id", env_id)
+        name = env_id.split(":", 1)[1]
     registered = {s.id: s.kwargs["body"] for s in gymnasium.registry.values() if _is_ours(s)}
     names = {**{body: body for body in bodies.names()}, **registered}
-    if env_id not in names:
-        raise ValueError(unknown("environment id", env_id, registered))
-    source = clips_.load(clips, names[env_id])
-    if clip is not None:
-        source = source.select([chosen(clip, source.names)])
-    return env_.make(names[env_id], source, terminate=False), source
+    if name in names:
+        return names[name]
+    if is_outside(env_id) and name.isidentifier():
+        return bodies.get(env_id)
+    raise ValueError(f"{unknown('environment id', name, registered)}; {OUTSIDE} is accepted too")
 
 
 def _is_ours(spec: Any) -> bool:

@@ -10,12 +10,17 @@ import tyro
 from rich.markup import escape
 from tyro.extras import SubcommandApp
 
+from mimic_envs import sandbox
 from mimic_envs.cli.console import OUT, EnvId, progress, say
+from mimic_envs.files import check_folder
 
 APP = SubcommandApp()
 """The commands below."""
 
 Path = Annotated[pathlib.Path, tyro.conf.Positional, tyro.conf.arg(metavar="PATH")]
+Paths = Annotated[tuple[pathlib.Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="PATH")]
+_LIMITS = sandbox.Limits(seconds=600, memory_bytes=16_000_000_000)
+"""Of the process in which a submission is validated."""
 
 
 @APP.command
@@ -23,11 +28,12 @@ def new(
     env_id: EnvId,
     name: str,
     authors: tuple[str, ...],
+    licence: str,
     controller: str = "",
     policy: pathlib.Path | None = None,
     trained_on: tuple[str, ...] = (),
     track: str = "builtin",
-    protocol: str = "mimic-1",
+    protocol: str = "mimic-2-draft",
     seeds: int = 1,
     summary: str = "",
     agree: bool = False,
@@ -36,9 +42,10 @@ def new(
     """Score a policy or a controller and write a submission of it.
 
     Args:
-        env_id: Environment id, for example mimic_envs/Rodent-v0.
-        name: What the leaderboard calls it.
+        env_id: Environment id, for example mimic_envs/Rodent-v1.
+        name: What the leaderboard calls it; of a controller the controller's name.
         authors: Who made it.
+        licence: Of the policy, as an SPDX identifier, for example MIT, Apache-2.0 or CC-BY-4.0.
         controller: Name of a controller of this package.
         policy: Folder of a trained policy, or of one for each clip in folders of their names;
             for several training seeds such folders in 0, 1, ...
@@ -53,15 +60,20 @@ def new(
     from mimic_envs.messages import unknown
     from mimic_envs.scoring import frozen, submissions
 
-    bodies = {env: body for body, env in frozen.get(protocol).env_ids.items()}
+    rules = frozen.get(protocol)
+    bodies = {env: body for body, env in rules.env_ids.items()}
     if env_id not in bodies:
         raise ValueError(unknown("environment id", env_id, bodies))
+    if seeds < 1:
+        raise ValueError(f"--seeds must be at least 1, got {seeds}")
+    check_folder(out)
     with progress(f"scoring {name}") as report:
         made = submissions.new(
             root=out,
             body=bodies[env_id],
             name=name,
             authors=authors,
+            licence=licence,
             controller=controller,
             policy=policy,
             trained_on=trained_on,
@@ -73,8 +85,9 @@ def new(
             progress=report,
         )
     say("wrote", made.folder)
-    left = submissions.problems(made.folder)
-    for problem in left:
+    if rules.notice:
+        say("note", rules.notice)
+    for problem in submissions.problems(made.folder):
         OUT.print(f"  still to do: {escape(problem)}", soft_wrap=True, highlight=False)
     say("then", f"mimic-envs leaderboard validate {made.folder}")
 
@@ -83,15 +96,33 @@ def new(
 def validate(path: Path) -> None:
     """Say everything that is wrong with a submission; exit code 1 if anything is.
 
+    A process with limits on time and memory reads it, without a network where the system allows
+    that.
+
     Args:
         path: Its folder.
     """
-    from mimic_envs.scoring import submissions
-
-    found = submissions.problems(path)
-    for problem in found:
+    if not path.is_dir():
+        raise ValueError(f"{path}: no such folder")
+    module = "mimic_envs.scoring.submissions.inside"
+    for problem in (found := sandbox.run(module, [str(path.absolute())], _LIMITS)):
         OUT.print(f"[red]problem:[/red] {escape(problem)}", soft_wrap=True, highlight=False)
     if found:
         say("problems", len(found))
         sys.exit(1)
     say("valid", path)
+
+
+@APP.command
+def join(paths: Paths) -> None:
+    """Make submissions for different bodies one method, with one row in the table of all bodies.
+
+    Each of them then names all of them by content, so nobody else can add to the row.
+
+    Args:
+        paths: Folders of all submissions of the method; hand them in together.
+    """
+    from mimic_envs.scoring import submissions
+
+    method = submissions.join(paths)
+    say("one method", ", ".join(method))

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pathlib
 
-from mimic_envs.cli.console import EnvId, progress, say, scored_env
+from mimic_envs import extras
+from mimic_envs.cli.console import EnvId, chosen, progress, say, scored_env
 from mimic_envs.cli.score import actors
+from mimic_envs.files import check_output
+from mimic_envs.messages import unknown
 
 
 def play(
@@ -14,18 +17,22 @@ def play(
     policy: pathlib.Path | None = None,
     clips: str = "builtin/test",
     clip: str = "0",
+    task: str = "imitation",
     out: pathlib.Path = pathlib.Path("clip.mp4"),
     width: int = 640,
     height: int = 480,
 ) -> None:
-    """Write a video of a controller or a trained policy following a clip, the reference as a ghost.
+    """Write a video of a controller or a trained policy, the reference as a ghost.
 
     Args:
-        env_id: Environment id, for example mimic_envs/Rodent-v0.
-        controller: Name of the controller: zero, random, pd, wbc or mpc; pd if no policy is given.
+        env_id: Environment id, for example mimic_envs/Rodent-v1; or module:id, where the module
+            registers it; or module:name of a body.
+        controller: Name of the controller: zero, random, pd, wbc or mpc, or module:name; pd if no
+            policy is given.
         policy: Folder of a trained policy; of several training seeds the first one is shown.
         clips: Built-in clip set, or path to a clip file.
-        clip: Number or name of the clip.
+        clip: Number or name of the clip, or of the trial of a task that follows no clips.
+        task: Name of the task, or module:name, or the module that specifies it.
         out: The video, an .mp4 file.
         width: Width in pixels.
         height: Height in pixels.
@@ -33,10 +40,22 @@ def play(
     from mimic_envs import scoring
     from mimic_envs.viz import video
 
-    env, source = scored_env(env_id, clips, clip)
-    _, (chosen, *_) = actors(env, controller, policy)
-    trajectory = scoring.rollout(env, chosen)[0]
-    reference = env.clips.qpos[0, 1 : len(trajectory.qpos) + 1]
-    with progress(f"drawing {source.names[0]}") as report:
-        video.write(out, env.body, trajectory.qpos, reference, env.clips.fps, width, height, report)
+    check_output(out, ".mp4")
+    video.check_size(width, height)
+    extras.require("videos", "imageio", "imageio_ffmpeg")
+    env, source = scored_env(env_id, clips, clip, task)
+    _, (actor, *_) = actors(env, controller, policy)
+    trials = list(env.task.command.trials)
+    number, reference = 0, None
+    if source is None:
+        wanted = chosen(clip, trials)
+        if wanted not in (*trials, *range(len(trials))):
+            raise ValueError(unknown("trial", clip, trials))
+        number = wanted if isinstance(wanted, int) else trials.index(wanted)
+    qpos = scoring.rollout(env, actor)[number].qpos
+    if source is not None:
+        reference = env.clips.qpos[0, 1 : len(qpos) + 1]
+    fps = 1.0 / env.body.control_timestep_s
+    with progress(f"drawing {trials[number]}") as report:
+        video.write(out, env.body, qpos, reference, fps, width, height, report)
     say("video", out)

@@ -8,7 +8,12 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
+from mimic_envs import extras, sandbox
 from mimic_envs.cli.console import OUT, EnvId, progress, say, scored_env
+from mimic_envs.files import check_output
+
+_SECONDS, _MEMORY_BYTES = 300.0, 8_000_000_000
+"""Limits on reading policies."""
 
 
 def score(
@@ -16,22 +21,26 @@ def score(
     controller: str | None = None,
     policy: pathlib.Path | None = None,
     clips: str = "builtin/test",
+    task: str = "imitation",
     seeds: int | None = None,
-    protocol: str = "mimic-1",
+    protocol: str = "mimic-2-draft",
     out: pathlib.Path | None = None,
     plot: bool = False,
 ) -> None:
-    """Score a controller or a trained policy by protocol mimic-1.
+    """Score a controller or a trained policy by a protocol of this package.
 
     Writes the results as JSON, and beside it as arrays [seed, clip, metric] (.npz) and the
     controls of every run (-rollouts.npz), from which anyone can repeat it.
 
     Args:
-        env_id: Environment id, for example mimic_envs/Rodent-v0.
-        controller: Name of the controller: zero, random, pd, wbc or mpc; pd if no policy is given.
+        env_id: Environment id, for example mimic_envs/Rodent-v1; or module:id, where the module
+            registers it; or module:name of a body.
+        controller: Name of the controller: zero, random, pd, wbc or mpc, or module:name; pd if no
+            policy is given.
         policy: Folder of a trained policy, or of one for each clip in folders of their names;
             for several training seeds such folders in 0, 1, ...
-        clips: Built-in clip set, or path to a clip file.
+        clips: Built-in clip set, or path to a clip file, for tasks that follow clips.
+        task: Name of the task, or module:name, or the module that specifies it.
         seeds: Runs of a controller with different random numbers (only `random` and `mpc` need
             more than one), or how many of the training seeds of a policy; all if not given.
         protocol: Name of the protocol.
@@ -42,37 +51,49 @@ def score(
     from mimic_envs.scoring import frozen, recording
 
     rules = frozen.get(protocol)
-    env, source = scored_env(env_id, clips)
-    for sets in rules.test.values():
-        if env.body.name in sets and sets[env.body.name].name == clips:
-            frozen.check_clips(sets[env.body.name], source)
+    if out is not None:
+        check_output(out, ".json")
+    if plot:
+        extras.require("plots", "matplotlib")
+    env, source = scored_env(env_id, clips, task=task)
+    if source is not None:
+        rules.check(source, clips)
     name, chosen = actors(env, controller, policy, seeds)
-    label = pathlib.PurePath(clips).stem
+    label = env.task.name if source is None else pathlib.PurePath(clips).stem
+    label_of_clips = "" if source is None else clips
     path = out or pathlib.Path("results") / f"{env.body.name}-{name}-{label}.json"
-    with progress(f"scoring {name} on {len(source)} clips") as report:
-        results = scoring.score(env, chosen, source, clips, progress=report)
-    results.save(path)
-    arrays, rollouts = path.with_suffix(".npz"), path.with_name(f"{path.stem}-rollouts.npz")
-    recording.save_scores(arrays, results)
-    recording.Rollouts.of(env, results).save(rollouts)
-    OUT.print(_clip_table(results))
+    check_output(path, ".json")
+    with progress(f"scoring {name} on {len(env.task.command.trials)} trials") as report:
+        results = scoring.score(env, chosen, source, label_of_clips, progress=report)
+    OUT.print(_clip_table(results))  # first, so that a full disk does not take that, too
     low, high = results.score_ci95
     OUT.print(
         f"[bold]score {results.score:.4f}[/bold]  (95 % interval {low:.4f} to {high:.4f}, "
-        "interquartile mean over clips; 1 is perfect)"
+        "interquartile mean over trials; 1 is perfect)"
     )
+    results.save(path)
+    arrays, rollouts = path.with_suffix(".npz"), path.with_name(f"{path.stem}-rollouts.npz")
+    recording.save_scores(arrays, results)
+    if source is not None:
+        recording.Rollouts.of(env, results).save(rollouts)
+    if rules.notice and source is not None:
+        say("note", rules.notice)
     failed = sum(t.failed_at is not None for run in results.trajectories for t in run)
     if failed:
         say("warning", f"{failed} runs got actions that are no numbers; 0 from there on")
     say("results", path)
     say("arrays", arrays)
-    say("controls", rollouts)
+    if source is not None:
+        say("controls", rollouts)
     if plot:
-        from mimic_envs.viz import plots
+        _draw(results, path.with_suffix(".png"))
 
-        picture = path.with_suffix(".png")
-        plots.error_over_time(results, picture)
-        say("plot", picture)
+
+def _draw(results: Any, picture: pathlib.Path) -> None:
+    from mimic_envs.viz import plots
+
+    plots.error_over_time(results, picture)
+    say("plot", picture)
 
 
 def actors(
@@ -97,23 +118,25 @@ def actors(
     if seeds is not None and seeds > len(folders):
         raise ValueError(f"--seeds {seeds}, but {policy} has policies of {len(folders)}")
     name = policy.resolve().name
-    return name, [experts.load(folder, env, name) for folder in folders[:seeds]]
+    with sandbox.within(_SECONDS, _MEMORY_BYTES):  # files may come from anyone
+        return name, [experts.load(folder, env, name) for folder in folders[:seeds]]
 
 
 def _clip_table(results: Any) -> Table:
-    columns = {
+    known = {
         "score": "score",
         "coverage": "coverage",
         "mpjpe": f"error ({results.body.length_unit})",
         "joint_rmse_deg": "joints (deg)",
         "root_angle_deg": "root (deg)",
     }
+    columns = {name: title for name, title in known.items() if name in results.metrics}
     title = escape(f"{results.controller} on {results.clips_name}")
-    table = Table("clip", *columns.values(), title=title)
+    table = Table("clip" if results.clips is not None else "trial", *columns.values(), title=title)
     table.columns[0].overflow = "fold"
     for column in table.columns[1:]:
         column.justify, column.no_wrap = "right", True
-    for i, name in enumerate(results.clips.names):
+    for i, name in enumerate(results.trials):
         values = [results.metrics[key][:, i].mean() for key in columns]
         table.add_row(escape(name), *(f"{x:.4g}" for x in values))
     return table

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import pathlib
 import warnings
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 from rich.markup import escape
 from rich.table import Table
 from tyro.extras import SubcommandApp
 
-from mimic_envs.cli.console import OUT, progress, say
+from mimic_envs import extras
+from mimic_envs.cli.console import OUT, check_clip_file, progress, say
+from mimic_envs.files import check_output
 from mimic_envs.messages import MimicEnvsWarning
+
+if TYPE_CHECKING:
+    from mimic_envs.stac import Registration
 
 APP = SubcommandApp()
 
@@ -33,6 +38,7 @@ def fit(
     like: pathlib.Path | None = None,
     clip_frames: int | None = None,
     animal: int = 0,
+    reader: str | None = None,
     licence: str = "",
     threads: int = 0,
     report: pathlib.Path | None = None,
@@ -44,9 +50,9 @@ def fit(
     done: started again after an interruption, the same command goes on from there.
 
     Args:
-        body: Name of the body, for example rodent.
+        body: Name of the body, for example rodent; or module:name of a body.
         path: Keypoints: DANNCE .mat, NWB (ndx-pose) .nwb, SLEAP or DeepLabCut .h5, Anipose or
-            DeepLabCut .csv, or .npz with the array positions.
+            DeepLabCut .csv, or .npz with the array positions; others by your own --reader.
         fps: Frames per second of the recording.
         unit: Unit of the positions: m, dm, cm, mm or um.
         out: Clip file to write.
@@ -57,6 +63,10 @@ def fit(
         like: Registration of the same animal, whose scale and offsets to keep.
         clip_frames: Frames per clip; one clip if not given.
         animal: Which animal in a file with several, counted from 0.
+        reader: .mat, .nwb, .h5, .csv or .npz, to read the file as one with that ending; or
+            module:name of a function that takes a path and the number of an animal and returns
+            positions [frame, keypoint, 3], names or None, and confidences [frame, keypoint] or
+            None. By the file's ending if not given.
         licence: Under which licence the recording may be used.
         threads: Processors to use; 0 for all.
         report: Also write a report, an HTML page.
@@ -64,10 +74,12 @@ def fit(
     """
     from mimic_envs import bodies, stac
 
+    _check_outputs(out, report, video)
     target = bodies.get(body)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        keypoints = stac.read(path, fps, unit, target, names, animal).renamed(_pairs(rename))
+        keypoints = stac.read(path, fps, unit, target, names, animal, reader)
+        keypoints = keypoints.renamed(_pairs(rename))
         before = stac.Registration.load(like, target) if like else None
         with progress(f"fitting {path.name}") as done:
             registration = stac.fit(
@@ -85,24 +97,41 @@ def fit(
         if issubclass(warning.category, MimicEnvsWarning):
             OUT.print(f"[yellow]warning:[/yellow] {escape(str(warning.message))}", soft_wrap=True)
     registration.save(out)
+    _show(registration)
+    say("clips", out)
+    if report is not None:
+        from mimic_envs.viz.registration import write_report
+
+        write_report(report, registration)
+        say("report", report)
+    if video is not None:
+        from mimic_envs.viz.markers import write_video
+
+        with progress("drawing") as done:
+            write_video(video, registration, progress=done)
+        say("video", video)
+
+
+def _show(registration: Registration) -> None:
     table = Table(show_header=False)
     for what, value in registration.summary().items():
         table.add_row(what, escape(value))
     OUT.print(table)
     if registration.unobserved:
         say("not observed", ", ".join(registration.unobserved))
-    say("clips", out)
+
+
+def _check_outputs(
+    out: pathlib.Path, report: pathlib.Path | None, video: pathlib.Path | None
+) -> None:
+    """Refuse outputs that cannot be written, before the work is done."""
+    check_clip_file(out)
     if report is not None:
-        from mimic_envs.viz import registration as pictures
-
-        pictures.write_report(report, registration)
-        say("report", report)
+        check_output(report, ".html", ".htm")
+        extras.require("reports", "matplotlib")
     if video is not None:
-        from mimic_envs.viz import registration as pictures
-
-        with progress("drawing") as done:
-            pictures.write_video(video, registration, progress=done)
-        say("video", video)
+        check_output(video, ".mp4")
+        extras.require("videos", "imageio", "imageio_ffmpeg")
 
 
 def _pairs(rename: tuple[str, ...]) -> dict[str, str]:

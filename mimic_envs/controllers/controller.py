@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import Any, Protocol, runtime_checkable
 
 import jax
 
-from mimic_envs.env import FunctionalEnv, State
-from mimic_envs.messages import unknown
+from mimic_envs import registry
+from mimic_envs.env import Environment, State
+from mimic_envs.mdp.command import Command
+from mimic_envs.tasks.following import Clips
 
 
 class Controller(Protocol):
@@ -26,7 +27,7 @@ class Controller(Protocol):
     params: Any
 
     def act(self, params: Any, state: State, key: jax.Array) -> jax.Array:
-        """The action, (nu,) within [-1, 1]."""
+        """The action, (A,) within [-1, 1], of the action term of the environment."""
         ...
 
 
@@ -43,25 +44,56 @@ class RememberingController(Controller, Protocol):
     def act_remembering(
         self, params: Any, state: State, memory: Any, key: jax.Array
     ) -> tuple[jax.Array, Any]:
-        """The action, (nu,) within [-1, 1], and what to remember until the next step."""
+        """The action, see `act`, and what to remember until the next step."""
         ...
 
 
-@runtime_checkable
-class AimingController(RememberingController, Protocol):
-    """A controller that acts through `pd`, by saying which joint angles `pd` shall aim for."""
+class Actor:
+    """Turns controls into actions of an environment, for controllers that choose controls.
 
-    def aim(self, params: Any, state: State, memory: Any, key: jax.Array) -> tuple[jax.Array, Any]:
-        """What `PDController.steered` takes, (aims,), and what to remember until the next step."""
-        ...
+    Attributes:
+        term: The environment's action term.
+
+    Args:
+        env: The environment.
+        name: Of the controller.
+        serves: Whether the controller makes actions of this term by itself.
+
+    Raises:
+        ValueError: The environment's actions cannot bring about every control.
+    """
+
+    def __init__(self, env: Environment, name: str, serves: bool = False) -> None:
+        self.term = env.task.action
+        if not (serves or self.term.has_inverse):
+            raise ValueError(
+                f"controller {name!r} cannot act by action {self.term.name!r}, which does not "
+                "bring about every control: use action 'torque' or 'pd_residual'"
+            )
+
+    def action(self, command: Command, state: State, control: jax.Array) -> jax.Array:
+        """Return the action, (A,), that brings about controls, (nu,)."""
+        return self.term.action(command, state.command, state.physics, control)
 
 
-_CONTROLLERS = {
-    "zero": ("mimic_envs.controllers.zero", "ZeroController"),
-    "random": ("mimic_envs.controllers.random", "RandomController"),
-    "pd": ("mimic_envs.controllers.pd", "PDController"),
-    "mpc": ("mimic_envs.controllers.mpc", "MPCController"),
-    "wbc": ("mimic_envs.controllers.wbc", "WBCController"),
+def followed_clips(env: Environment, name: str) -> Clips:
+    """Return the command of an environment that follows clips.
+
+    Raises:
+        ValueError: Its task does not; the message names the controller that needs them.
+    """
+    command = env.task.command
+    if not isinstance(command, Clips):
+        raise ValueError(f"controller {name!r} follows clips, and task {env.task.name!r} has none")
+    return command
+
+
+_CONTROLLERS: dict[str, str | object] = {
+    "zero": "mimic_envs.controllers.zero:ZeroController",
+    "random": "mimic_envs.controllers.random:RandomController",
+    "pd": "mimic_envs.controllers.pd:PDController",
+    "mpc": "mimic_envs.controllers.mpc:MPCController",
+    "wbc": "mimic_envs.controllers.wbc:WBCController",
 }
 
 
@@ -70,13 +102,17 @@ def names() -> tuple[str, ...]:
     return tuple(_CONTROLLERS)
 
 
-def make(name: str, env: FunctionalEnv) -> Controller:
+def make(name: str, env: Environment) -> Controller:
     """The controller of that name for an environment.
+
+    Args:
+        name: One of `names()`, or `module:name` of a class or function that takes the
+            environment.
+        env: The environment.
 
     Raises:
         ValueError: No such controller; the message names the nearest one.
     """
-    if name not in _CONTROLLERS:
-        raise ValueError(unknown("controller", name, _CONTROLLERS))
-    module, cls = _CONTROLLERS[name]
-    return getattr(importlib.import_module(module), cls)(env)
+    made = registry.resolve("controller", name, _CONTROLLERS)
+    registry.check_takes("controller", name, made, env)
+    return made(env)

@@ -10,9 +10,9 @@ import mujoco
 import numpy as np
 
 from mimic_envs import bodies
+from mimic_envs.mdp import indices, rotations
+from mimic_envs.mdp.axes import Axes
 from mimic_envs.physics.backend import control_range
-from mimic_envs.tasks import indices, rotations
-from mimic_envs.tasks.axes import Axes
 
 _Dynamics = mujoco.mjtDyn
 
@@ -49,7 +49,8 @@ class LinearModel:
     """What does not change with the pose, and `pose` for what does.
 
     Needs a free root, hinges, torque motors on joints or fixed tendons, direct or behind a
-    first-order activation, and capsules, spheres or ellipsoids that touch one horizontal plane.
+    first-order activation, and feet of capsules, spheres or ellipsoids on one horizontal plane.
+    Contacts of other parts are left out: an animal that lies on its trunk has failed anyway.
 
     Attributes:
         total_mass: Of the whole body.
@@ -89,7 +90,7 @@ class LinearModel:
         self._body_inertia = _body_inertia(model)
         floor = next(g for g in range(model.ngeom) if _is_plane(model, g))
         self._floor = float(model.geom_pos[floor, 2])
-        touching = [g for g in range(model.ngeom) if _touches(model, g, floor)]
+        touching = [g for g in body.soles if _touches(model, g, floor)]
         points = [point for geom in touching for point in _points(model, geom)]
         self._point_bodies = np.array([p[0] for p in points])
         self._point_centres = np.array([p[1] for p in points], np.float32)

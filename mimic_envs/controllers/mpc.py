@@ -25,10 +25,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mimic_envs.controllers.pd import PDController, PDParams
-from mimic_envs.env import FunctionalEnv, State
+from mimic_envs.controllers.controller import Actor, followed_clips
+from mimic_envs.env import Environment, State
+from mimic_envs.jax_settings import package_settings, typed
+from mimic_envs.mdp import pd, rotations
+from mimic_envs.mdp.actions import REACH_RAD, PDTargets
 from mimic_envs.physics import PhysicsState
-from mimic_envs.tasks import rotations
+from mimic_envs.tasks.following import Clips
 from mimic_envs.tasks.reference import Frame
 
 
@@ -75,10 +78,12 @@ class MPCController:
 
     name = "mpc"
 
-    def __init__(self, env: FunctionalEnv, settings: Settings | None = None) -> None:
+    def __init__(self, env: Environment, settings: Settings | None = None) -> None:
         self._settings = settings or Settings()
         self._body, self._at, self._physics = env.body, env.task.at, env.physics
-        self._pd = PDController(env)
+        self._aims = isinstance(env.task.action, PDTargets)
+        self._actor = Actor(env, self.name, serves=self._aims)
+        self._law = pd.law(env.body)
         self._step_s = env.body.control_timestep_s
         model, s = env.body.model, self._settings
         gravity = float(np.linalg.norm(model.opt.gravity))
@@ -88,43 +93,43 @@ class MPCController:
         self._spread = _interpolation(times, np.arange(s.steps))
         self._later = _interpolation(times, times + 1)
         self.memory = jnp.zeros((s.knots, model.nv), jnp.float32)
-        self.params = self._pd.params
+        self.params = followed_clips(env, self.name)
 
-    def act(self, params: PDParams, state: State, key: jax.Array) -> jax.Array:
+    @package_settings()
+    def act(self, params: Clips, state: State, key: jax.Array) -> jax.Array:
         """See `Controller.act`; without a memory every plan begins as `pd` alone."""
         return self.act_remembering(params, state, self.memory, key)[0]
 
+    @package_settings()
     def act_remembering(
-        self, params: PDParams, state: State, memory: jax.Array, key: jax.Array
+        self, params: Clips, state: State, memory: jax.Array, key: jax.Array
     ) -> tuple[jax.Array, jax.Array]:
         """See `RememberingController.act_remembering`; the memory is the plan, (knots, nv)."""
         plan = self._plan(params, state, memory, key)
-        return self._pd.act_towards(params, state, plan[0]), plan
+        if self._aims:
+            # what the plan says of joints that are not tracked is lost
+            return plan[0, self._at.tracked_dofs] / REACH_RAD, plan
+        pose = params.next_pose(state.command)
+        control = self._law.control(state.physics, *pose, plan[0])
+        return self._actor.action(params, state, control), plan
 
-    def aim(
-        self, params: PDParams, state: State, memory: jax.Array, key: jax.Array
-    ) -> tuple[jax.Array, jax.Array]:
-        """See `AimingController.aim`; what the plan says of joints that are not tracked is lost."""
-        plan = self._plan(params, state, memory, key)
-        return plan[0, self._at.tracked_dofs] / self._pd.reach_rad, plan
-
-    def _plan(self, params: PDParams, state: State, memory: jax.Array, key: jax.Array) -> jax.Array:
+    def _plan(self, params: Clips, state: State, memory: jax.Array, key: jax.Array) -> jax.Array:
         """Offsets from now on, (knots, nv) in rad, given those of a step before."""
         s = self._settings
         plan = jnp.asarray(self._later) @ memory
-        plans = plan + s.noise_rad * jax.random.normal(key, (s.samples, *plan.shape))
+        plans = plan + s.noise_rad * jax.random.normal(typed(key), (s.samples, *plan.shape))
         plans = plans.at[0].set(plan).at[1].set(0.0)
         costs = jnp.nan_to_num(self._costs(params, state, plans), nan=_DIVERGED, posinf=_DIVERGED)
         scale = jnp.std(jnp.sort(costs)[: s.samples // 2])
         weights = jax.nn.softmax((costs.min() - costs) / (s.temperature * scale + 1e-9))
         return jnp.einsum("s,skd->kd", weights, plans)
 
-    def _costs(self, params: PDParams, state: State, plans: jax.Array) -> jax.Array:
+    def _costs(self, params: Clips, state: State, plans: jax.Array) -> jax.Array:
         """What each plan costs, (samples,)."""
         s = self._settings
-        ahead = jnp.arange(s.steps)
         offsets = jnp.einsum("nk,skd->nsd", self._spread, plans)
-        frames = jax.vmap(lambda k: params.reference.frame(state.clip, state.frame + k))(
+        place = state.command
+        frames = jax.vmap(lambda k: params.reference.frame(place.clip, place.frame + k))(
             jnp.arange(s.steps + 1)
         )
         com = jax.vmap(self._com)(frames.xpos, frames.xquat)
@@ -134,10 +139,9 @@ class MPCController:
         def one(
             physics: PhysicsState, com: jax.Array, offset: jax.Array, now: Any
         ) -> tuple[PhysicsState, jax.Array, jax.Array]:
-            k, frame, wanted = now
-            before = dataclasses.replace(state, physics=physics, frame=state.frame + k)
-            action = self._pd.act_towards(params, before, offset)
-            moved = self._physics.step(physics, action)
+            frame, wanted = now
+            control = self._law.control(physics, frame.qpos, frame.qvel, offset)
+            moved = self._physics.step(physics, control)
             com_now = self._com(moved.xpos, moved.xquat)
             cost = self._cost(moved, frame, self._led(com_now, com) - wanted)
             return moved, com_now, cost + s.offset * jnp.mean(offset**2)
@@ -152,7 +156,7 @@ class MPCController:
         start = jax.tree.map(
             lambda x: jnp.broadcast_to(x, (s.samples, *x.shape)), (state.physics, com_now)
         )
-        _, costs = jax.lax.scan(step, start, (offsets, ahead, frames, wanted))
+        _, costs = jax.lax.scan(step, start, (offsets, frames, wanted))
         return jnp.mean(costs, axis=0)
 
     def _cost(self, physics: PhysicsState, frame: Frame, com: jax.Array) -> jax.Array:

@@ -30,8 +30,11 @@ import numpy as np
 
 from mimic_envs.bodies import Body
 from mimic_envs.controllers import linear_model
+from mimic_envs.controllers.controller import Actor, followed_clips
 from mimic_envs.controllers.linear_model import LinearModel, Pose
-from mimic_envs.env import FunctionalEnv, State
+from mimic_envs.env import Environment, State
+from mimic_envs.jax_settings import package_settings
+from mimic_envs.tasks.following import Clips
 from mimic_envs.tasks.reference import Frame, Reference
 
 BLOCKS = (2, 3, 5)
@@ -115,8 +118,10 @@ _HEXAPOD = Weights(
 """Found on built-in training clips of fly and stick insect. With the rodent's weights the fly,
 whose damped legs come to rest within a control step, chatters until it falls."""
 
-WEIGHTS = {"fly": _HEXAPOD, "stick_insect": _HEXAPOD}
-"""Weights of the bodies that need others than the defaults."""
+
+def default_weights(body: Body) -> Weights:
+    """Weights for a body: those of the rodent, or those of insects if it stands on six feet."""
+    return (_HEXAPOD if len(body.feet) == 6 else Weights()).scaled(body)
 
 
 class _Contacts(NamedTuple):
@@ -144,10 +149,11 @@ class WBCController:
 
     name = "wbc"
 
-    def __init__(self, env: FunctionalEnv, weights: Weights | None = None) -> None:
+    def __init__(self, env: Environment, weights: Weights | None = None) -> None:
+        self._actor = Actor(env, self.name)
         self._model = LinearModel(env.body)
         self._body, self._at = env.body, env.task.at
-        self._w = (weights or WEIGHTS.get(env.body.name, Weights())).scaled(env.body)
+        self._w = weights.scaled(env.body) if weights else default_weights(env.body)
         self._step_s = env.body.control_timestep_s
         size = env.body.model.nu
         # activation after a control step, and its mean during it: what is left of the old one
@@ -159,14 +165,15 @@ class WBCController:
         for step, block in enumerate(np.repeat(np.arange(len(BLOCKS)), BLOCKS)):
             choose[step, :, block * size : (block + 1) * size] = np.eye(size)
         self._choose = choose
-        self.params = env.reference
+        self.params = followed_clips(env, self.name)
 
-    def act(self, params: Reference, state: State, key: jax.Array) -> jax.Array:
+    @package_settings()
+    def act(self, params: Clips, state: State, key: jax.Array) -> jax.Array:
         """See `Controller.act`."""
         physics, w = state.physics, self._w
         pose = self._model.pose(physics.qpos, physics.xpos, physics.xquat)
         rows, weights = self._rows(pose)
-        errors = self._errors(params, state, pose)
+        errors = self._errors(params.reference, state, pose)
         gap = pose.gap
         near = (gap < w.margin * self._body.body_length).astype(jnp.float32)
         steps = (sum(BLOCKS), len(gap))
@@ -180,7 +187,8 @@ class WBCController:
             plan = self._predict(state, pose, contacts)
             actions = self._best(plan, pose, rows, weights, errors)
             contacts = self._predicted_contacts(plan, jnp.append(actions, 1.0), pose, contacts)
-        return jnp.clip(jnp.nan_to_num(actions[: self._body.model.nu]), -1.0, 1.0)
+        control = jnp.clip(jnp.nan_to_num(actions[: self._body.model.nu]), -1.0, 1.0)
+        return self._actor.action(params, state, control)
 
     def _damping(self, relative: float) -> float:
         return relative * self._model.total_mass / self._step_s
@@ -201,7 +209,7 @@ class WBCController:
 
     def _errors(self, reference: Reference, state: State, pose: Pose) -> jax.Array:
         """Wanted displacements from the current pose at each step of the horizon, (N, rows)."""
-        at, w, now = self._at, self._w, state.frame
+        at, w, now = self._at, self._w, state.command.frame
         ahead = 1 + jnp.arange(sum(BLOCKS))
         limb = np.isin(at.tracked_bodies, self._model.limbs)
 
@@ -210,9 +218,9 @@ class WBCController:
             com = self._model.centre_of_mass(frames.xpos, frames.xquat)
             return bodies, linear_model.difference(state.physics.qpos, frames.qpos), com
 
-        frames = jax.vmap(lambda k: reference.frame(state.clip, now + k))(ahead)
+        frames = jax.vmap(lambda k: reference.frame(state.command.clip, now + k))(ahead)
         bodies, joints, com = jax.vmap(apart)(frames)
-        bodies_now, joints_now, com_now = apart(reference.frame(state.clip, now))
+        bodies_now, joints_now, com_now = apart(reference.frame(state.command.clip, now))
         seconds = (self._step_s * ahead)[:, None]
         fade = jnp.exp(-seconds / np.where(limb, w.limb_s, w.body_s))[..., None]
         bodies = bodies - fade * bodies_now

@@ -4,14 +4,32 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from mimic_envs import bodies
-from mimic_envs.clips import ClipSet, resample
-from mimic_envs.tasks.indices import Indices
+from mimic_envs.clips import ClipSet, close, resample
+from mimic_envs.mdp.indices import Indices
+from mimic_envs.tasks.loops import Loops
+
+
+class Host:
+    """Something of the host that no program depends on: equal to every other.
+
+    Without it two clip sets could not share compiled programs.
+    """
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Host)
+
+    def __hash__(self) -> int:
+        return 0
 
 
 @jax.tree_util.register_dataclass
@@ -61,6 +79,8 @@ class Reference:
         xquat: (C, T, nbody, 4).
         targets: The parts of `Target` side by side, (C, T, W): one gather fetches them all.
         lengths: Frames of each clip, (C,) int32; what lies beyond is padding.
+        count: Number of clips, int32; C may be larger, see `_padded`.
+        loops: How clips go on when they end; None if they do not, and stay at their last frame.
     """
 
     qpos: jax.Array | np.ndarray
@@ -69,17 +89,29 @@ class Reference:
     xquat: jax.Array | np.ndarray
     targets: jax.Array | np.ndarray
     lengths: jax.Array | np.ndarray
+    count: jax.Array | np.ndarray
+    loops: Loops | None = None
 
     def frame(self, clip: jax.Array, frame: jax.Array) -> Frame:
-        """The reference of a clip at a frame; frames past the clip's end are its last one."""
-        at = self.clamp(clip, frame)
+        """The reference of a clip at frames; see `row` for those past the clip's end."""
+        at = self.row(clip, frame)
         # host arrays cannot be indexed with traced numbers
         arrays = (jnp.asarray(x) for x in (self.qpos, self.qvel, self.xpos, self.xquat))
-        return Frame(*(x[clip, at] for x in arrays))
+        found = Frame(*(x[clip, at] for x in arrays))
+        if self.loops is None:
+            return found
+        _, lap = self.loops.place(clip, frame, self.lengths)
+        return self.loops.moved_frame(found, clip, lap)
 
     def packed_target(self, clip: jax.Array, frame: jax.Array) -> jax.Array:
-        """Rows of `targets`; frames past the clip's end are its last one."""
-        return jnp.asarray(self.targets)[clip, self.clamp(clip, frame)]
+        """Rows of `targets`, as they are in the clip; see `row` for frames past its end."""
+        return jnp.asarray(self.targets)[clip, self.row(clip, frame)]
+
+    def row(self, clip: jax.Array, frame: jax.Array) -> jax.Array:
+        """Where frames are in the arrays: past a clip's end at its last one, or in a next lap."""
+        if self.loops is None:
+            return self.clamp(clip, frame)
+        return self.loops.place(clip, frame, self.lengths)[0]
 
     def clamp(self, clip: jax.Array, frame: jax.Array) -> jax.Array:
         """Frame numbers, with those past the clip's end replaced by its last one."""
@@ -127,8 +159,30 @@ def unpack(at: Indices, packed: jax.Array) -> Target:
     return Target(*parts)
 
 
+_PADDED_BYTES = 64 << 20
+"""Below this size arrays of clips are padded, so that sets of similar size share programs."""
+
+
+def _padded(arrays: list[np.ndarray]) -> list[np.ndarray]:
+    """Arrays (C, T, ...) with C rounded up to a power of two and T to a multiple of 64.
+
+    Compiled programs depend on shapes, each keeps hundreds of memory mappings for good, and a
+    process may have 65,530: so clip sets of similar sizes must not each bring their own.
+    """
+    clips, frames = arrays[0].shape[:2]
+    more = (1 << (clips - 1).bit_length()) - clips, -frames % 64
+    total = sum(x.nbytes for x in arrays) / (clips * frames)
+    if total * (clips + more[0]) * (frames + more[1]) > _PADDED_BYTES:
+        return arrays
+    return [np.pad(x, [(0, more[0]), (0, more[1])] + [(0, 0)] * (x.ndim - 2)) for x in arrays]
+
+
 def from_clips(
-    clips: ClipSet, body: bodies.Body, at: Indices, shortest: int
+    clips: ClipSet,
+    body: bodies.Body,
+    at: Indices,
+    shortest: int,
+    blend_s: float | None = None,
 ) -> tuple[Reference, ClipSet]:
     """Clips at the body's control rate, as arrays for the device and as a set.
 
@@ -137,9 +191,11 @@ def from_clips(
         body: Their body.
         at: Its indices.
         shortest: Fewest frames at the control rate that a clip may have.
+        blend_s: Time of the transition from a clip's end to its beginning where clips go on; they
+            end if None.
 
     Raises:
-        ValueError: A clip is shorter than that.
+        ValueError: A clip is shorter than that, or too short for the transition.
     """
     resampled = resample(clips, 1.0 / body.control_timestep_s)
     for name, length in zip(resampled.names, resampled.lengths, strict=True):
@@ -147,14 +203,16 @@ def from_clips(
             raise ValueError(
                 f"clip {name!r} has {length} frames at the control rate of "
                 f"{resampled.fps:g} Hz, shorter than the reference window: at least {shortest} "
-                "frames are needed; use longer clips or fewer reference_frames"
+                "frames are needed; use longer clips, fewer reference_frames or a smaller "
+                "reference_stride"
             )
-    reference = Reference(
-        qpos=resampled.qpos,
-        qvel=resampled.qvel,
-        xpos=resampled.xpos,
-        xquat=resampled.xquat,
-        targets=_packed(at, resampled),
-        lengths=resampled.lengths.astype(np.int32),
-    )
-    return reference, resampled
+    laps = None
+    if blend_s is not None:
+        resampled, laps = close(resampled, blend_s)
+    arrays = [resampled.qpos, resampled.qvel, resampled.xpos, resampled.xquat]
+    qpos, qvel, xpos, xquat, targets = _padded([*arrays, _packed(at, resampled)])
+    lengths = np.ones(len(qpos), np.int32)
+    lengths[: len(resampled)] = resampled.lengths
+    count = np.asarray(len(resampled), np.int32)
+    loops = None if laps is None else Loops.of(body, laps, len(qpos))
+    return Reference(qpos, qvel, xpos, xquat, targets, lengths, count, loops), resampled

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mimic_envs import bodies
+from mimic_envs import bodies, extras
 from mimic_envs.clips import ClipSet, contacts
+from mimic_envs.files import atomically
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -43,10 +44,9 @@ def joints_and_contacts(clips: ClipSet, clip: int | str, path: str | os.PathLike
         RuntimeError: matplotlib is not installed.
         ValueError: No such clip.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise RuntimeError("plots need matplotlib: pip install 'mimic_envs[video]'") from error
+    extras.require("plots", "matplotlib")
+    from matplotlib.figure import Figure
+
     body, index = clips.body, clips.index(clip)
     qpos = clips.qpos[index, : clips.lengths[index]].astype(np.float64)
     seconds = np.arange(len(qpos)) / clips.fps
@@ -76,7 +76,8 @@ def joints_and_contacts(clips: ClipSet, clip: int | str, path: str | os.PathLike
         x=0.01,
         ha="left",
     )
-    figure.savefig(path, dpi=130, format="png")
+    with atomically(path) as partial:
+        figure.savefig(partial, dpi=130, format="png")
 
 
 def _draw_root(axis: Axes, clips: ClipSet, clip: int, seconds: np.ndarray) -> None:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mimic_envs import extras
+from mimic_envs.files import atomically
 from mimic_envs.scoring import Results
 from mimic_envs.tasks.imitation import SCORE_CAP
 
@@ -28,11 +30,10 @@ def error_over_time(results: Results, path: str | os.PathLike[str]) -> None:
     Raises:
         RuntimeError: matplotlib is not installed.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise RuntimeError("plots need matplotlib: pip install 'mimic_envs[video]'") from error
-    count = len(results.clips)
+    extras.require("plots", "matplotlib")
+    from matplotlib.figure import Figure
+
+    count = len(results.trials)
     columns = min(count, 5)
     rows = -(-count // columns)
     figure = Figure(figsize=(2.6 * columns, 1.9 * rows + 0.8), layout="constrained")
@@ -50,17 +51,20 @@ def error_over_time(results: Results, path: str | os.PathLike[str]) -> None:
     )
     figure.supxlabel("time (s)", fontsize=9)
     figure.supylabel("tracking error (body lengths)", fontsize=9)
-    figure.savefig(path, dpi=130, format="png")
+    with atomically(path) as partial:
+        figure.savefig(partial, dpi=130, format="png")
 
 
 def _draw_clip(axis: Axes, results: Results, clip: int) -> None:
-    error = results.per_frame[0][clip]["mpjpe"] / results.body.body_length
+    frames = results.per_frame[0][clip]
+    # of a task without a reference, the score that a frame lacks
+    error = frames["mpjpe"] / results.body.body_length if "mpjpe" in frames else 1 - frames["score"]
     seconds = np.arange(1, len(error) + 1) / results.control_fps
     axis.fill_between(seconds, error, color=_FILL, alpha=0.5, linewidth=0)
     axis.plot(seconds, error, color=_LINE, linewidth=1.2)
     axis.axhline(SCORE_CAP, color=_LIMIT, linewidth=0.8, linestyle="--")
     axis.set_ylim(0, 2 * SCORE_CAP)
     score = results.metrics["score"][0, clip]
-    axis.set_title(f"{results.clips.names[clip]}  {score:.2f}", fontsize=8)
+    axis.set_title(f"{results.trials[clip]}  {score:.2f}", fontsize=8)
     axis.tick_params(labelsize=7)
     axis.spines[["top", "right"]].set_visible(False)

@@ -1,4 +1,4 @@
-"""What a registration looks like: a report as one HTML page, and a video with the markers."""
+"""Report of a registration as one HTML page."""
 
 from __future__ import annotations
 
@@ -6,24 +6,21 @@ import base64
 import html
 import io
 import os
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import mujoco
 import numpy as np
 
+from mimic_envs import extras
 from mimic_envs.files import atomically
 from mimic_envs.stac import OBSERVED_DEG, Registration
-from mimic_envs.viz import render, video
+from mimic_envs.viz.markers import MarkerRenderer
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _BLUE, _LIGHT, _RED = "#1f5fa8", "#9dc0e6", "#b4462e"
-_RECORDED = np.array([0.85, 0.20, 0.12, 1.0], np.float32)
-_ON_BODY = np.array([0.10, 0.36, 0.75, 1.0], np.float32)
 _WORST_FRAMES = 6
-_CLOSER = 0.65  # than the body's own camera: errors are small
 _MM = {"m": 1000.0, "cm": 10.0, "mm": 1.0}
 
 _STYLE = """
@@ -45,108 +42,13 @@ figcaption { font-size: 0.85em; color: #555; }
 """
 
 
-class MarkerRenderer(render.Renderer):
-    """Pictures of the animal with recorded keypoints (red) and its own markers (blue)."""
-
-    def draw_markers(
-        self, qpos: np.ndarray, recorded: np.ndarray, markers: np.ndarray
-    ) -> np.ndarray:
-        """A picture, (height, width, 3) uint8.
-
-        Args:
-            qpos: Generalised positions of the animal, (nq,).
-            recorded: Keypoints, (K, 3), NaN where unknown.
-            markers: Their places on the body, (K, 3).
-        """
-        render.follow(self._body, self._animal, self._camera, qpos)
-        self._camera.distance = _CLOSER * self._body.camera.distance
-        option = mujoco.MjvOption()
-        self._renderer.update_scene(self._animal, self._camera, option)
-        scene = self._renderer.scene
-        for geom in scene.geoms[: scene.ngeom]:  # markers lie inside the body
-            if geom.category == int(mujoco.mjtCatBit.mjCAT_DYNAMIC):
-                geom.rgba[3] *= 0.35
-        radius = 0.017 * self._body.body_length
-        for there, here in zip(recorded, markers, strict=True):
-            _add_ball(scene, here, radius, _ON_BODY)
-            if np.isfinite(there).all():
-                _add_ball(scene, there, radius, _RECORDED)
-                _add_line(scene, there, here, 0.4 * radius, _RECORDED)
-        return self._renderer.render().copy()
-
-
-def _add_ball(scene: mujoco.MjvScene, at: np.ndarray, radius: float, rgba: np.ndarray) -> None:
-    if scene.ngeom >= scene.maxgeom:
-        return
-    mujoco.mjv_initGeom(
-        scene.geoms[scene.ngeom],
-        mujoco.mjtGeom.mjGEOM_SPHERE,
-        np.full(3, radius),
-        np.asarray(at, float),
-        np.eye(3).ravel(),
-        rgba,
-    )
-    scene.geoms[scene.ngeom].emission = 0.6  # bright, also in the shadow of the body
-    scene.ngeom += 1
-
-
-def _add_line(
-    scene: mujoco.MjvScene, start: np.ndarray, end: np.ndarray, width: float, rgba: np.ndarray
-) -> None:
-    if scene.ngeom >= scene.maxgeom:
-        return
-    geom = scene.geoms[scene.ngeom]
-    capsule = mujoco.mjtGeom.mjGEOM_CAPSULE
-    mujoco.mjv_initGeom(geom, capsule, np.zeros(3), np.zeros(3), np.eye(3).ravel(), rgba)
-    mujoco.mjv_connector(geom, capsule, width, np.asarray(start, float), np.asarray(end, float))
-    scene.ngeom += 1
-
-
-def write_video(
-    path: str | os.PathLike[str],
-    registration: Registration,
-    width: int = 640,
-    height: int = 480,
-    progress: Callable[[int, int], None] = lambda done, total: None,
-) -> None:
-    """An MP4 of the animal with recorded keypoints in red and its markers in blue.
-
-    Args:
-        path: The video file, ending in `.mp4`.
-        registration: What to show, all of its frames.
-        width: In pixels, even.
-        height: In pixels, even.
-        progress: Called with pictures done and in total.
-
-    Raises:
-        ValueError: Another file type, or an odd size.
-        RuntimeError: imageio, ffmpeg or OpenGL is missing; the message says what to install.
-    """
-    qpos, markers = registration.qpos, registration.markers
-    renderer: list[MarkerRenderer] = []
-
-    def draw(t: int) -> np.ndarray:
-        if not renderer:
-            renderer.append(MarkerRenderer(registration.body, width, height))
-        return renderer[0].draw_markers(qpos[t], registration.targets[t], markers[t])
-
-    try:
-        video.write_frames(path, draw, len(qpos), registration.clips.fps, width, height, progress)
-    finally:
-        for used in renderer:
-            used.close()
-
-
 def write_report(path: str | os.PathLike[str], registration: Registration) -> None:
     """A self-contained HTML page: errors, worst frames, joint ranges, scale and offsets.
 
     Raises:
         RuntimeError: matplotlib or OpenGL is missing; the message says what to install.
     """
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError as error:
-        raise RuntimeError("reports need matplotlib: pip install 'mimic_envs[video]'") from error
+    extras.require("reports", "matplotlib")
     sections = [
         _head(registration),
         _errors(registration),
@@ -162,7 +64,7 @@ def write_report(path: str | os.PathLike[str], registration: Registration) -> No
         f"<style>{_STYLE}</style><main>{''.join(sections)}</main></html>\n"
     )
     with atomically(path) as partial:
-        partial.write_text(page)
+        partial.write_text(page, encoding="utf-8")
 
 
 def _unit(registration: Registration) -> tuple[str, float]:

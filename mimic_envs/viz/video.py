@@ -5,21 +5,35 @@ from __future__ import annotations
 import os
 import pathlib
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
-from mimic_envs import bodies
+from mimic_envs import bodies, extras
+from mimic_envs.viz.encoder import encoding
 from mimic_envs.viz.render import Renderer
 
 VIDEO_FPS = 50.0
+MOST_PIXELS = 8192
+"""Largest width and height of a video."""
+
+
+def check_size(width: int, height: int) -> None:
+    """Refuse a size in pixels that a video cannot have.
+
+    Raises:
+        ValueError: It is odd, below 2 or above `MOST_PIXELS`.
+    """
+    if width % 2 or height % 2 or min(width, height) < 2 or max(width, height) > MOST_PIXELS:
+        raise ValueError(
+            f"width and height must be even, from 2 to {MOST_PIXELS}, got {width} x {height}"
+        )
 
 
 def write(
     path: str | os.PathLike[str],
     body: bodies.Body,
     qpos: np.ndarray,
-    reference: np.ndarray,
+    reference: np.ndarray | None,
     fps: float,
     width: int = 640,
     height: int = 480,
@@ -31,7 +45,7 @@ def write(
         path: The video file, ending in `.mp4`.
         body: The body.
         qpos: What it did, (T, nq).
-        reference: What it should have done, (T, nq).
+        reference: What it should have done, (T, nq); None to show no ghost.
         fps: Frames per second of both.
         width: In pixels, even.
         height: In pixels, even.
@@ -46,7 +60,7 @@ def write(
     def draw(t: int) -> np.ndarray:
         if not renderer:
             renderer.append(Renderer(body, width, height))
-        return renderer[0].draw(qpos[t], reference[t])
+        return renderer[0].draw(qpos[t], None if reference is None else reference[t])
 
     try:
         write_frames(path, draw, len(qpos), fps, width, height, progress)
@@ -82,25 +96,16 @@ def write_frames(
     path = pathlib.Path(path)
     if path.suffix.lower() != ".mp4":
         raise ValueError(f"the video must be an .mp4 file, got {path.name!r}")
-    if width % 2 or height % 2 or min(width, height) < 2:
-        raise ValueError(f"width and height must be even and positive, got {width} x {height}")
-    try:
-        import imageio.v2 as imageio
-        import imageio_ffmpeg  # noqa: F401  (imageio finds ffmpeg through it)
-    except ImportError as error:
-        raise RuntimeError(
-            "videos need imageio and ffmpeg: pip install 'mimic_envs[video]'"
-        ) from error
+    check_size(width, height)
+    extras.require("videos", "imageio_ffmpeg")
     shown = np.arange(0, count, max(1, round(fps / VIDEO_FPS)))
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.stem}.partial.mp4")
     try:
         rate = fps / max(1, round(fps / VIDEO_FPS))
-        # no automatic resizing to multiples of 16
-        writer: Any = imageio.get_writer(partial, fps=rate, quality=8, macro_block_size=2)
-        with writer:
+        with encoding(partial, width, height, rate) as put:
             for done, t in enumerate(shown, 1):
-                writer.append_data(draw(int(t)))
+                put(draw(int(t)))
                 progress(done, len(shown))
         os.replace(partial, path)
     finally:

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import mujoco
 import numpy as np
 
-from mimic_envs.tasks import rotations
+from mimic_envs.mdp import rotations
 
 _FREE, _HINGE, _SLIDE = (
     int(kind)

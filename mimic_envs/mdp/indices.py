@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from typing import Any
 
 import mujoco
 import numpy as np
 
 from mimic_envs import bodies
+from mimic_envs.immutable import Immutable
+from mimic_envs.mdp import root
+from mimic_envs.mdp.actuation import Actuation
+from mimic_envs.mdp.root import Root
 from mimic_envs.messages import unknown
-from mimic_envs.tasks import root
-from mimic_envs.tasks.actuation import Actuation
-from mimic_envs.tasks.root import Root
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Indices:
+class Indices(Immutable):
     """Integer indices, looked up by name once.
 
     Attributes:
+        body: The body.
         root: Body index of the root body.
         root_motion: How it moves.
         tracked_bodies: Body indices, (B,).
@@ -29,10 +32,12 @@ class Indices:
         tracked_joints: `qpos` indices of the tracked joints, (J,).
         tracked_dofs: `qvel` indices of the same, (J,).
         actuation: Moments and forces of the actuators.
+        has_activations: Whether any actuator has an activation of its own.
         effort: Offset and factor, (nu,) each, that turn actions into controls relative to the
             largest one: an action where `offset + factor * action` is 0 asks for no force.
     """
 
+    body: bodies.Body
     root: int
     root_motion: Root
     tracked_bodies: np.ndarray
@@ -42,7 +47,12 @@ class Indices:
     tracked_joints: np.ndarray
     tracked_dofs: np.ndarray
     actuation: Actuation
+    has_activations: bool
     effort: tuple[np.ndarray, np.ndarray]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the body only: programs are shared by the identity of its indices."""
+        return of, (self.body,)
 
 
 @functools.lru_cache(maxsize=32)  # asked for by task, rewards, controllers and scorer
@@ -68,6 +78,7 @@ def of(body: bodies.Body) -> Indices:
 
     hinges, tracked = joint_ids(body.hinge_names), joint_ids(body.tracked_joints)
     return Indices(
+        body=body,
         root=int(body_ids((body.root_body,))[0]),
         root_motion=root.of(body),
         tracked_bodies=body_ids(body.tracked_bodies),
@@ -77,6 +88,7 @@ def of(body: bodies.Body) -> Indices:
         tracked_joints=model.jnt_qposadr[tracked],
         tracked_dofs=model.jnt_dofadr[tracked],
         actuation=Actuation(model),
+        has_activations=model.na > 0,
         effort=_effort(model),
     )
 

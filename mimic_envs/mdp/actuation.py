@@ -15,8 +15,8 @@ import mujoco
 import numpy as np
 
 from mimic_envs.clips import kinematics
-from mimic_envs.tasks import rotations
-from mimic_envs.tasks.axes import Axes
+from mimic_envs.mdp import rotations
+from mimic_envs.mdp.axes import Axes
 
 _Gain, _Bias, _Transmission = mujoco.mjtGain, mujoco.mjtBias, mujoco.mjtTrn
 _SCALAR_JOINTS = (int(mujoco.mjtJoint.mjJNT_SLIDE), int(mujoco.mjtJoint.mjJNT_HINGE))

@@ -1,0 +1,118 @@
+"""Tasks by name."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import importlib
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from mimic_envs import bodies, registry
+from mimic_envs.mdp import actions, indices
+from mimic_envs.mdp.command import Command
+from mimic_envs.mdp.task import Task
+from mimic_envs.validation import accepted, check_names, type_hints
+
+TASKS: dict[str, str] = {"imitation": "mimic_envs.tasks.imitation"}
+"""Modules of the tasks of this package."""
+
+
+class Specification(Protocol):
+    """What a task's module has.
+
+    Attributes:
+        Options: A frozen dataclass of the task's options, all of which have defaults.
+    """
+
+    Options: type
+
+    def command(self, body: bodies.Body, options: Any) -> Command:
+        """Return the command for a body."""
+        ...
+
+    def rows(self, body: bodies.Body) -> Mapping[str, Any]:
+        """Return `observations`, `rewards`, `terminations`, `metrics` and `score` for a body."""
+        ...
+
+
+def names() -> tuple[str, ...]:
+    """Names of the tasks of this package."""
+    return tuple(TASKS)
+
+
+def find(name: str | Any) -> tuple[str, Specification]:
+    """Return name and specification of a task.
+
+    Args:
+        name: A name of `TASKS`, `module:name`, the name of a module that is a specification, or
+            a specification itself.
+
+    Raises:
+        ValueError: No such task; the message names the nearest one.
+    """
+    if not isinstance(name, str):
+        named = getattr(name, "NAME", getattr(name, "__name__", "custom").split(".")[-1])
+        return named, _specification(name)
+    if name in TASKS:
+        return name, importlib.import_module(TASKS[name])
+    if registry.is_outside(name):
+        found = registry.resolve("task", name, TASKS)
+    else:
+        try:
+            found = registry.import_module("task", f"{name}:Options")
+        except ValueError:
+            registry.resolve("task", name, TASKS)  # which names the nearest one
+            raise
+    return getattr(found, "NAME", name.split(":")[-1].split(".")[-1]), _specification(found, name)
+
+
+def _specification(found: Any, name: str | None = None) -> Specification:
+    """Return it if it has the parts of a specification.
+
+    Raises:
+        ValueError: It does not.
+    """
+    missing = [part for part in ("Options", "command", "rows") if not hasattr(found, part)]
+    if missing or not dataclasses.is_dataclass(found.Options):
+        raise ValueError(
+            f"task must be a name, 'module:name', or a module with a dataclass Options, command "
+            f"and rows, got {name or found!r}" + (f" without {missing[0]!r}" if missing else "")
+        )
+    return found
+
+
+def options_of(name: str | Any) -> tuple[str, ...]:
+    """Names of a task's options."""
+    _, specification = find(name)
+    return tuple(f.name for f in dataclasses.fields(specification.Options))
+
+
+def make(name: str | Any, body: bodies.Body, action: str, options: Mapping[str, Any]) -> Task:
+    """Return a task of a body.
+
+    Args:
+        name: See `find`.
+        body: The body.
+        action: Name of the action term.
+        options: Options of the task by name.
+
+    Raises:
+        ValueError: An unknown task, option or action, or one that does not fit. Values of options
+            are checked by the types of their fields.
+    """
+    name, specification = find(name)
+    known = [f.name for f in dataclasses.fields(specification.Options)]
+    check_names(f"option of task {name!r}", options, known)
+    hints: dict[str, Any] = {}
+    with contextlib.suppress(NameError):  # hints of a task from outside may not be resolvable
+        hints = type_hints(specification.Options)
+    given = {n: accepted(n, value, hints.get(n, Any)) for n, value in options.items()}
+    command = specification.command(body, specification.Options(**given))
+    return Task(
+        name=name,
+        at=indices.of(body),
+        command=command,
+        action=actions.make(action, body, command),
+        **specification.rows(body),
+    )
