@@ -10,17 +10,14 @@ from collections.abc import Iterator
 
 if sys.platform == "linux" and not os.environ.get("DISPLAY"):
     os.environ.setdefault("MUJOCO_GL", "osmesa")
-# before any test starts JAX: without these MJX does not compile on a CPU, or waits for ever
-os.environ.setdefault("NPROC", "8")
-os.environ["XLA_FLAGS"] = (
-    os.environ.get("XLA_FLAGS", "") + " --xla_cpu_use_fusion_emitters=false"
-).strip()
-
 import jax
 import pytest
 
 from mimic_envs import ENV_IDS, bodies
 from mimic_envs import clips as clips_
+from mimic_envs.xla import prepare_cpu_compiler
+
+prepare_cpu_compiler()  # before any test starts JAX
 
 DATA = pathlib.Path(__file__).resolve().parents[2] / "shared" / "data"
 

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+import mimic_envs
 from mimic_envs import cli
 
 
@@ -27,7 +28,7 @@ def test_score_writes_results_and_plot(tmp_path, capsys) -> None:
     out = tmp_path / "r.json"
     run(
         "score",
-        "mimic_envs/Rodent-v0",
+        "mimic_envs/Rodent-v1",
         "--controller",
         "pd",
         "--clips",
@@ -47,7 +48,7 @@ def test_score_writes_results_and_plot(tmp_path, capsys) -> None:
 
 def test_default_place_of_results(tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
-    run("score", "mimic_envs/Rodent-v0", "--controller", "zero", "--clips", "builtin/tiny")
+    run("score", "mimic_envs/Rodent-v1", "--controller", "zero", "--clips", "builtin/tiny")
     assert (tmp_path / "results" / "rodent-zero-tiny.json").is_file()
 
 
@@ -64,7 +65,7 @@ def test_play_writes_a_video(tmp_path, capsys) -> None:
     out = tmp_path / "v.mp4"
     run(
         "play",
-        "mimic_envs/Rodent-v0",
+        "mimic_envs/Rodent-v1",
         "--clips",
         "builtin/tiny",
         "--clip",
@@ -84,43 +85,50 @@ def test_play_writes_a_video(tmp_path, capsys) -> None:
 
 class TestBadInput:
     def test_id(self, capsys) -> None:
-        said = fails(capsys, "score", "mimic_envs/Rodnt-v0")
-        assert "did you mean 'mimic_envs/Rodent-v0'" in said
+        said = fails(capsys, "score", "mimic_envs/Rodnt-v1")
+        assert "did you mean 'mimic_envs/Rodent-v1'" in said
 
     def test_controller(self, capsys) -> None:
-        said = fails(capsys, "score", "mimic_envs/Rodent-v0", "--controller", "pid")
+        said = fails(capsys, "score", "mimic_envs/Rodent-v1", "--controller", "pid")
         assert "unknown controller 'pid'; did you mean 'pd'" in said
 
     def test_clip_set(self, capsys) -> None:
-        said = fails(capsys, "score", "mimic_envs/Rodent-v0", "--clips", "builtin/tests")
+        said = fails(capsys, "score", "mimic_envs/Rodent-v1", "--clips", "builtin/tests")
         assert "did you mean 'builtin/test'" in said
 
     def test_clip_file(self, capsys, tmp_path) -> None:
         path = tmp_path / "x.h5"
         path.write_text("no")
         assert "not an HDF5 file" in fails(
-            capsys, "score", "mimic_envs/Rodent-v0", "--clips", str(path)
+            capsys, "score", "mimic_envs/Rodent-v1", "--clips", str(path)
         )
 
     def test_clip(self, capsys) -> None:
-        said = fails(capsys, "play", "mimic_envs/Rodent-v0", "--clip", "99")
+        said = fails(capsys, "play", "mimic_envs/Rodent-v1", "--clip", "99")
         assert "clip 99 does not exist" in said
 
     def test_clip_name(self, capsys) -> None:
-        said = fails(capsys, "play", "mimic_envs/Rodent-v0", "--clip", "moonwalk")
+        said = fails(capsys, "play", "mimic_envs/Rodent-v1", "--clip", "moonwalk")
         assert "unknown clip 'moonwalk'" in said
 
     def test_video_type(self, capsys, tmp_path) -> None:
         out = str(tmp_path / "v.gif")
         said = fails(
-            capsys, "play", "mimic_envs/Rodent-v0", "--clips", "builtin/tiny", "--out", out
+            capsys, "play", "mimic_envs/Rodent-v1", "--clips", "builtin/tiny", "--out", out
         )
-        assert "must be an .mp4 file" in said
+        assert "must end in .mp4" in said
 
     def test_missing_video_writer(self, capsys, monkeypatch, tmp_path) -> None:
         monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
         out = str(tmp_path / "v.mp4")
         said = fails(
-            capsys, "play", "mimic_envs/Rodent-v0", "--clips", "builtin/tiny", "--out", out
+            capsys, "play", "mimic_envs/Rodent-v1", "--clips", "builtin/tiny", "--out", out
         )
         assert "pip install 'mimic_envs[video]'" in said
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    cli.main(["--version"])
+    said = capsys.readouterr().out
+    assert said.startswith(f"mimic_envs {mimic_envs.__version__}, mujoco 3.")
+    assert len(said.splitlines()) == 1

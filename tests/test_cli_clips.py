@@ -116,6 +116,21 @@ def test_edit(path, tmp_path, capsys) -> None:
     assert "4 clips" in capsys.readouterr().out
 
 
+def test_join(path, tmp_path, capsys) -> None:
+    out, tiny = tmp_path / "out.h5", ClipSet.load(path)
+    run("join", path, "--out", out, "--blend-s", 0.2, "--duration-s", 4)
+    said = capsys.readouterr().out
+    joined = ClipSet.load(out)
+    assert joined.duration_s >= 4
+    first, second, *_ = joined.parts["joined_000"]
+    assert (
+        f"joined_000: {first.clip} from 0.00 s, {second.clip} from {second.start_s:.2f} s" in said
+    )
+    assert "per second in transitions" in said
+    assert f"of {len(tiny.body.hinge_names)} joints" in said
+    assert "blend_s=2 is too long" in fails(capsys, "join", path, "--out", out, "--blend-s", 2)
+
+
 def test_generate(tmp_path, capsys) -> None:
     run("generate", "rodent", "--split", "tiny", "--out", tmp_path)
     assert "as shipped" in capsys.readouterr().out
@@ -136,7 +151,7 @@ def test_generate_that_differs(monkeypatch, capsys) -> None:
 class TestBadInput:
     def test_no_such_file(self, capsys, tmp_path) -> None:
         for command in ("info", "plot"):
-            assert "no such clip file" in fails(capsys, command, tmp_path / "none.h5")
+            assert "no such file" in fails(capsys, command, tmp_path / "none.h5")
         arguments = ["import", tmp_path / "none.csv", "--body", "fly", "--out", tmp_path / "a.h5"]
         assert "no such file" in fails(capsys, *arguments)
 

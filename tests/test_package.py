@@ -1,30 +1,51 @@
-"""What importing costs, what is installed, and which way imports run."""
+"""The cost of an import, the direction of imports, and the size and contents of modules."""
 
 from __future__ import annotations
 
 import ast
+import itertools
 import pathlib
 import subprocess
 import sys
 
+import pytest
+
 import mimic_envs
+from mimic_envs import bodies, physics
 
 PACKAGE = pathlib.Path(mimic_envs.__file__).parent
+ROOT = pathlib.Path(__file__).parents[1]
+MODULES = sorted(
+    path
+    for folder in ("mimic_envs", "baselines", "leaderboard", "docs")
+    for path in (ROOT / folder).rglob("*.py")
+)
+
+MAY_NAME_ANIMALS = {
+    "__init__.py": "registry of Gymnasium ids, read without importing bodies",
+    "clips/generators/": "one generator of clips for each animal, and their registry",
+    "clips/published.py": "catalog of published data sets, some of which are called like animals",
+}
 
 # a room may import from the rooms on the lines above it, and from its own
 ROOMS = [
-    {"cache", "files", "messages"},
+    {"files", "forks", "immutable", "jax_settings", "messages", "mujoco_log", "sandbox", "text"},
+    {"cache", "extras", "reading", "registry", "validation", "xla"},
+    {"command"},
     {"bodies"},
     {"clips"},
     {"stac"},
     {"physics"},
+    {"mdp"},
     {"tasks"},
+    {"options"},
     {"env"},
-    {"body_check", "controllers", "stepping"},
+    {"assembly"},
+    {"body_check", "controllers"},
     {"scoring"},
     {"viz"},
-    {"gym_env"},
-    {"vector_env"},
+    {"gym"},
+    {"adapters"},
     {"cli"},
     {"__main__"},
 ]
@@ -54,7 +75,7 @@ def test_import_adds_little_to_gymnasium() -> None:
 def test_native_never_imports_mjx() -> None:
     code = (
         "import sys, gymnasium, mimic_envs\n"
-        "env = gymnasium.make('mimic_envs/Rodent-v0', clips='builtin/tiny')\n"
+        "env = gymnasium.make('mimic_envs/Rodent-v1', clips='builtin/tiny')\n"
         "env.reset(seed=0); env.step(env.action_space.sample())\n"
         "print('mujoco.mjx' in sys.modules)"
     )
@@ -102,3 +123,78 @@ def imported_rooms(path: pathlib.Path) -> set[str]:
             names = [alias.name.split(".") for alias in node.names]
             rooms |= {n[1] for n in names if n[0] == "mimic_envs" and len(n) > 1}
     return rooms
+
+
+def within(path: pathlib.Path) -> str:
+    """A module's path within the package."""
+    return path.relative_to(PACKAGE).as_posix()
+
+
+def length(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Lines of a function from `def` to its last line, without its docstring."""
+    lines = function.end_lineno - function.lineno + 1
+    if ast.get_docstring(function) is None:
+        return lines
+    return lines - (function.body[0].end_lineno - function.body[0].lineno + 1)
+
+
+def strings(path: pathlib.Path) -> set[str]:
+    """Texts in a module besides docstrings and the help of options."""
+    tree = ast.parse(path.read_text())
+    alone = [node.value for node in ast.walk(tree) if isinstance(node, ast.Expr)]
+    return {
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in alone
+    }
+
+
+def test_a_module_is_short() -> None:
+    """At most 400 lines, tables of numbers aside."""
+    lines = {path: len(path.read_text().splitlines()) for path in MODULES}
+    long = {p.relative_to(ROOT).as_posix(): n for p, n in lines.items() if n > 400}
+    tables = {p for p in long if p.startswith("mimic_envs/bodies/") and p.endswith("_table.py")}
+    assert {p: n for p, n in long.items() if p not in tables} == {}
+
+
+def test_a_function_fits_a_screen() -> None:
+    """At most 60 lines."""
+    long = [
+        f"{path.relative_to(ROOT)}: {node.name} has {length(node)} lines"
+        for path in MODULES
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and length(node) > 60
+    ]
+    assert long == []
+
+
+def test_only_physics_names_a_backend() -> None:
+    for path in sorted(PACKAGE.rglob("*.py")):
+        if not within(path).startswith("physics/"):
+            assert not strings(path) & set(physics.names()), path
+            assert not imported_modules(path) & {
+                f"mimic_envs.physics.{module}" for module in ("native", "native_batch", "mjx")
+            }, path
+
+
+def test_only_bodies_name_an_animal() -> None:
+    for path in sorted(PACKAGE.rglob("*.py")):
+        if not within(path).startswith(("bodies/", *MAY_NAME_ANIMALS)):
+            assert not strings(path) & set(bodies.names()), path
+
+
+@pytest.mark.parametrize("allowed", MAY_NAME_ANIMALS)
+def test_exceptions_are_needed(allowed: str) -> None:
+    paths = [path for path in PACKAGE.rglob("*.py") if within(path).startswith(allowed)]
+    assert set(itertools.chain.from_iterable(map(strings, paths))) & set(bodies.names())
+
+
+def imported_modules(path: pathlib.Path) -> set[str]:
+    """Full names of all that a module imports."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+    return found

@@ -9,8 +9,8 @@ import numpy as np
 
 import mimic_envs
 from mimic_envs import ENV_IDS
-from mimic_envs.env import FunctionalEnv, flatten
-from mimic_envs.gym_env import draw_key
+from mimic_envs.env import Environment
+from mimic_envs.gym.spaces import draw_key
 
 SEED, COUNT, STEPS = 13, 3, 25
 
@@ -18,10 +18,10 @@ SEED, COUNT, STEPS = 13, 3, 25
 def test_same_trajectory_bit_for_bit(env_id: str) -> None:
     options = {"clips": "builtin/train", "terminate": False}
     functional = mimic_envs.make(ENV_IDS[env_id], **options)
-    step = jax.jit(jax.vmap(FunctionalEnv.step, in_axes=(None, 0, 0)))
+    step = jax.jit(jax.vmap(Environment.step, in_axes=(None, 0, 0)))
     generators = [gymnasium.utils.seeding.np_random(SEED + i)[0] for i in range(COUNT)]
     keys = jnp.asarray(np.stack([draw_key(g) for g in generators]))
-    state = jax.jit(jax.vmap(FunctionalEnv.reset, in_axes=(None, 0)))(functional, keys)
+    state = jax.jit(jax.vmap(Environment.reset, in_axes=(None, 0)))(functional, keys)
 
     vector = gymnasium.make_vec(env_id, COUNT, **options)
     scalars = [gymnasium.make(env_id, **options).unwrapped for _ in range(COUNT)]
@@ -29,7 +29,7 @@ def test_same_trajectory_bit_for_bit(env_id: str) -> None:
     for i, env in enumerate(scalars):
         own, _ = env.reset(seed=SEED + i)
         np.testing.assert_array_equal(own, observations[i])
-    np.testing.assert_allclose(flatten(state.obs), observations, atol=1e-6)
+    np.testing.assert_allclose(functional.flat(state.obs), observations, atol=1e-6)
 
     rng = np.random.default_rng(0)
     for _ in range(STEPS):
@@ -42,7 +42,7 @@ def test_same_trajectory_bit_for_bit(env_id: str) -> None:
         for i, env in enumerate(scalars):
             np.testing.assert_array_equal(env._stepper._batch.rows[0], rows[i])
         # XLA fuses the task differently in each face, so these agree to rounding
-        np.testing.assert_allclose(flatten(state.obs), observations, atol=1e-3, rtol=1e-4)
+        np.testing.assert_allclose(functional.flat(state.obs), observations, atol=1e-3, rtol=1e-4)
         np.testing.assert_allclose(rewards, state.reward, atol=1e-5)
         np.testing.assert_allclose([r[1] for r in results], rewards, atol=1e-5)
         if np.asarray(state.truncated).any():  # the vector environment is about to begin anew

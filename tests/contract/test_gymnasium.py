@@ -38,7 +38,7 @@ def test_module_prefix(env_id: str) -> None:
 
 def test_unknown_id_names_the_nearest(env_id: str) -> None:
     with pytest.raises(gymnasium.error.NameNotFound, match="Did you mean"):
-        gymnasium.make(env_id.replace("-v0", "s-v0"))
+        gymnasium.make(env_id.replace("-v", "s-v"))
 
 
 def test_spec_survives_json(env_id: str) -> None:
@@ -77,14 +77,16 @@ def test_starts_at_the_first_frame(env_id: str) -> None:
 def test_unseeded_resets_go_on(env_id: str) -> None:
     env = make(env_id, clips="builtin/train")
     env.reset(seed=0)
-    starts = {tuple(env.reset()[1].values()) for _ in range(10)}
+    infos = [env.reset()[1] for _ in range(10)]
+    starts = {(info["clip"], info["frame"]) for info in infos}
     assert len(starts) >= 8
 
 
 def test_options(env_id: str) -> None:
     env = make(env_id).unwrapped
     _, info = env.reset(seed=0, options={"clip": 1, "frame": 4})
-    assert info == {"clip": 1, "frame": 4}
+    assert (info["clip"], info["frame"]) == (1, 4)
+    assert info["clip_name"] == env.functional.clips.names[1]
     name = env.functional.clips.names[0]
     assert env.reset(options={"clip": name})[1]["clip"] == 0
     for bad, match in (
@@ -119,10 +121,6 @@ def test_bad_actions(env_id: str) -> None:
     env.reset(seed=0)
     with pytest.raises(ValueError, match=r"shape \(3,\), expected"):
         env.step(np.zeros(3))
-    action = np.zeros(env.action_space.shape)
-    action[1] = np.nan
-    with pytest.raises(ValueError, match=r"nan at index \(1,\)"):
-        env.step(action)
 
 
 def test_bad_options(env_id: str) -> None:

@@ -13,14 +13,14 @@ import pytest
 from gymnasium.vector import AutoresetMode
 
 import mimic_envs  # noqa: F401  (registers the environments)
-from mimic_envs.vector_env import ImitationVectorEnv
+from mimic_envs.gym import VectorEnv
 
 N = 3
 
 
-def make(env_id: str, num_envs: int = N, **options) -> ImitationVectorEnv:
+def make(env_id: str, num_envs: int = N, **options) -> VectorEnv:
     envs = gymnasium.make_vec(env_id, num_envs, **{"clips": "builtin/tiny", **options})
-    assert isinstance(envs, ImitationVectorEnv)
+    assert isinstance(envs, VectorEnv)
     return envs
 
 
@@ -33,7 +33,9 @@ def compare(ours: dict, theirs: dict, path: str = "") -> None:
         elif value.dtype == object:
             for a, b in zip(ours[key], value, strict=True):
                 assert (a is None) == (b is None), f"{path}/{key}"
-                if a is not None:
+                if isinstance(b, str):
+                    assert a == b, f"{path}/{key}"
+                elif a is not None:
                     np.testing.assert_allclose(a, b, atol=1e-4)
         else:
             assert ours[key].dtype == value.dtype, f"{path}/{key}"
@@ -157,6 +159,30 @@ def test_thread_count_changes_no_byte(env_id: str) -> None:
     assert results[0] == results[1]
 
 
+def test_number_of_environments_changes_no_byte_of_the_physics(env_id: str) -> None:
+    """Torques move a simulation alike; what JAX computes agrees to rounding, and repeats."""
+    runs = []
+    for count in (8, 8, 1):
+        envs = make(env_id, num_envs=count, terminate=False)
+        rng = np.random.default_rng(3)
+        found = [{"obs": envs.reset(seed=1, options={"clip": 0, "frame": 0})[0][:1]}]
+        for _ in range(10):
+            actions = rng.uniform(-1, 1, (8, envs.action_space.shape[1])).astype(np.float32)
+            obs, rewards, terminated, truncated, infos = envs.step(actions[:count])
+            results = {"obs": obs, "rewards": rewards, "ends": terminated | truncated, **infos}
+            found.append({name: x[:1] for name, x in results.items()})
+            found[-1]["physics"] = envs._stepper._batch.rows[:1].copy()
+        runs.append(found)
+    for wide, again, alone in zip(*runs, strict=True):
+        assert wide.keys() == again.keys() == alone.keys()
+        for name, x in wide.items():
+            np.testing.assert_array_equal(again[name], x, err_msg=name)
+            if name in ("physics", "ends", "clip_name"):
+                np.testing.assert_array_equal(alone[name], x, err_msg=name)
+                continue
+            np.testing.assert_allclose(alone[name], x, rtol=1e-5, atol=1e-5, err_msg=name)
+
+
 def test_bad_input(env_id: str) -> None:
     with pytest.raises(ValueError, match="num_envs must be a positive integer, got 0"):
         make(env_id, num_envs=0)
@@ -175,10 +201,6 @@ def test_bad_input(env_id: str) -> None:
     envs.reset(seed=0)
     with pytest.raises(ValueError, match=r"expected \(3, "):
         envs.step(np.zeros((N, 2)))
-    bad = np.zeros(envs.action_space.shape)
-    bad[2, 1] = np.inf
-    with pytest.raises(ValueError, match=r"inf at index \(2, 1\)"):
-        envs.step(bad)
 
 
 def test_divergence_ends_one_environment_only(env_id: str) -> None:
@@ -198,7 +220,8 @@ def test_divergence_ends_one_environment_only(env_id: str) -> None:
     after, _, terminated, _, infos = loud.step(actions)  # NEXT_STEP: starts anew
     assert np.isfinite(after).all()
     assert not terminated[1]
-    assert not infos["_diverged"][1]
+    assert infos["_diverged"].all()
+    assert infos["diverged"].tolist() == [0, 0, 0]
 
 
 def test_pictures(env_id: str) -> None:

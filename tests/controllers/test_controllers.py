@@ -17,16 +17,17 @@ from mimic_envs.clips.edit import trim
 from mimic_envs.controllers.linear_model import LinearModel, difference
 from mimic_envs.controllers.mpc import MPCController, Settings
 from mimic_envs.controllers.wbc import Weights
-from mimic_envs.env import FunctionalEnv
+from mimic_envs.env import Environment
+from mimic_envs.mdp.pd import law
 from mimic_envs.physics.backend import control_range
 
 
 @pytest.fixture(scope="module")
-def env(rodent: bodies.Body) -> FunctionalEnv:
+def env(rodent: bodies.Body) -> Environment:
     return mimic_envs.make(rodent, clips="builtin/tiny", terminate=False)
 
 
-def test_unknown_controller(env: FunctionalEnv) -> None:
+def test_unknown_controller(env: Environment) -> None:
     with pytest.raises(ValueError, match="unknown controller 'wbs'; did you mean 'wbc'"):
         controllers.make("wbs", env)
 
@@ -41,7 +42,7 @@ def test_actions_are_finite_and_within_range(body: bodies.Body, name: str) -> No
         assert name == "wbc", "every other controller serves every body"
         pytest.skip(str(error))
     act = jax.jit(controller.act)
-    state = env.reset(jax.random.key(0), 0, 3)
+    state = env.reset(jax.random.key(0), clip=0, frame=3)
     rng = np.random.default_rng(0)
     for scale in (0.0, 0.1, 10.0, 1e4):
         physics = dataclasses.replace(
@@ -58,7 +59,7 @@ def test_actions_are_finite_and_within_range(body: bodies.Body, name: str) -> No
         assert np.abs(action).max() <= 1
 
 
-def test_random_depends_on_its_key(env: FunctionalEnv) -> None:
+def test_random_depends_on_its_key(env: Environment) -> None:
     random = controllers.make("random", env)
     state = env.reset(jax.random.key(0))
     a, b, c = (random.act(random.params, state, jax.random.key(k)) for k in (0, 0, 1))
@@ -67,21 +68,22 @@ def test_random_depends_on_its_key(env: FunctionalEnv) -> None:
 
 
 class TestPD:
-    def test_activation_arrives_within_one_step(self, env: FunctionalEnv) -> None:
+    def test_activation_arrives_within_one_step(self, env: Environment) -> None:
         """The control undoes the activation filter: the wanted activation is there after it."""
         pd = controllers.make("pd", env)
-        state = env.reset(jax.random.key(0), 1, 5)
-        wanted = pd.activation(pd.params, state)
+        state = env.reset(jax.random.key(0), clip=1, frame=5)
+        pose = env.task.command.next_pose(state.command)
+        wanted = law(env.body).activation(state.physics, *pose)
         control = pd.act(pd.params, state, jax.random.key(0))
         after = env.step(state, control)
         free = np.abs(np.asarray(control)) < 0.99
         assert free.sum() > env.action_size / 2
         np.testing.assert_allclose(after.physics.act[free], wanted[free], atol=1e-4)
 
-    def test_torque_pulls_towards_the_reference(self, env: FunctionalEnv) -> None:
+    def test_torque_pulls_towards_the_reference(self, env: Environment) -> None:
         """A knee that is bent too far is stretched, by its own motor and no other leg's."""
         pd = controllers.make("pd", env)
-        state = env.reset(jax.random.key(0), 1, 5)
+        state = env.reset(jax.random.key(0), clip=1, frame=5)
         knee = env.body.model.joint("knee_L")
         motor = env.body.actuator_names.index("knee_L")
         bent = dataclasses.replace(
@@ -195,7 +197,7 @@ class TestLinearModel:
             LinearModel(dataclasses.replace(rodent, build_spec=build_spec))
 
 
-def test_wbc_walks_where_pd_falls(env: FunctionalEnv, rodent: bodies.Body) -> None:
+def test_wbc_walks_where_pd_falls(env: Environment, rodent: bodies.Body) -> None:
     clips = load_clips("builtin/tiny", rodent)
     wbc, pd = (
         scoring.score(env, controllers.make(name, env), clips, "tiny").metrics
@@ -206,7 +208,7 @@ def test_wbc_walks_where_pd_falls(env: FunctionalEnv, rodent: bodies.Body) -> No
     assert wbc["score"].mean() > pd["score"].mean() + 0.2
 
 
-@pytest.mark.parametrize("name", ["fly", "stick_insect"])
+@pytest.mark.parametrize("name", [pytest.param("fly", marks=pytest.mark.nightly), "stick_insect"])
 def test_wbc_keeps_insects_where_they_should_be(name: str) -> None:
     """Their legs hold them up under `pd` as well, but slip."""
     clips = load_clips("builtin/tiny", name)
@@ -243,7 +245,7 @@ def test_mpc_walks_where_pd_falls(rodent: bodies.Body) -> None:
 def test_mpc_depends_on_its_key_and_on_what_it_remembers() -> None:
     env = mimic_envs.make("mouse_arm", clips="builtin/tiny")
     mpc = MPCController(env, Settings(samples=8, steps=5))
-    state, act = env.reset(jax.random.key(0), 0, 3), jax.jit(mpc.act_remembering)
+    state, act = env.reset(jax.random.key(0), clip=0, frame=3), jax.jit(mpc.act_remembering)
     key, other = jax.random.key(1), jax.random.key(2)
     action, plan = act(mpc.params, state, mpc.memory, key)
     again, same_plan = act(mpc.params, state, mpc.memory, key)

@@ -16,31 +16,49 @@ import mimic_envs
 from mimic_envs import bodies
 from mimic_envs.clips import ClipSet
 from mimic_envs.clips import load as load_clips
-from mimic_envs.env import FunctionalEnv, State
+from mimic_envs.env import Environment, State
+from mimic_envs.mdp import Context
 from mimic_envs.physics import PhysicsState
-from mimic_envs.tasks import observations, rewards, terminations
-from mimic_envs.tasks.reference import Target, unpack
+from mimic_envs.tasks.following import Goal
+from mimic_envs.tasks.reference import Target
+from mimic_envs.tasks.sampling import Place
 
 
 @pytest.fixture(scope="module")
-def env(body: bodies.Body) -> FunctionalEnv:
+def env(body: bodies.Body) -> Environment:
     return mimic_envs.make(body, clips="builtin/tiny")
 
 
 @pytest.fixture(scope="module")
-def started(env: FunctionalEnv) -> State:
+def started(env: Environment) -> State:
     return env.reset(jax.random.key(0), clip=0, frame=5)
 
 
-def frame(env: FunctionalEnv, clip: int = 0, number: int = 5) -> Target:
-    return unpack(env.task.at, env.reference.packed_target(jnp.int32(clip), jnp.int32(number)))
+def goal(env: Environment, clip: int = 0, number: int = 5) -> Goal:
+    return env.task.command.goal(Place(jnp.int32(clip), jnp.int32(number)))
 
 
-def judge(env: FunctionalEnv, physics: PhysicsState, target: Target, action=None, previous=None):
+def frame(env: Environment, clip: int = 0, number: int = 5) -> Target:
+    return goal(env, clip, number).target
+
+
+def context(env: Environment, physics: PhysicsState, goal_: Goal, action=None, previous=None):
     zero = jnp.zeros(env.action_size)
-    return env.task.judge(
-        physics, target, zero if action is None else action, zero if previous is None else previous
+    action, previous = (zero if x is None else x for x in (action, previous))
+    return Context(
+        env.task.at, physics, goal_, action, previous, action, previous, jnp.float32(0.0)
     )
+
+
+@dataclasses.dataclass
+class Outcome:
+    reward: jax.Array
+    failed: jax.Array
+    metrics: dict[str, jax.Array]
+
+
+def judge(env: Environment, physics: PhysicsState, action=None, previous=None) -> Outcome:
+    return Outcome(*env.task.judge(context(env, physics, goal(env), action, previous)))
 
 
 SPIN = np.array([math.cos(math.radians(65)), 0, 0, math.sin(math.radians(65))])
@@ -95,26 +113,24 @@ def moved(body: bodies.Body, physics: PhysicsState) -> PhysicsState:
     )
 
 
-def test_reset_is_the_reference(env: FunctionalEnv, started: State) -> None:
-    target = env.reference.frame(jnp.int32(0), jnp.int32(5))
+def test_reset_is_the_reference(env: Environment, started: State) -> None:
+    target = env.task.command.reference.frame(jnp.int32(0), jnp.int32(5))
     np.testing.assert_array_equal(started.physics.qpos, target.qpos)
     np.testing.assert_array_equal(started.physics.qvel, target.qvel)
     assert not np.asarray(started.physics.act).any()
 
 
-def test_perfect_tracking_gets_every_reward_and_score_one(
-    env: FunctionalEnv, started: State
-) -> None:
+def test_perfect_tracking_gets_every_reward_and_score_one(env: Environment, started: State) -> None:
     offset, factor = env.task.at.effort
     rest = jnp.asarray(-offset / factor)  # a motor's is 0, a muscle's -1
-    outcome = judge(env, started.physics, frame(env), rest, rest)
+    outcome = judge(env, started.physics, rest, rest)
     weights = sum(term.weight for term in env.body.tracking.values())
     assert float(outcome.reward) == pytest.approx(weights, abs=1e-5)
     assert float(outcome.metrics["score"]) == 1.0
     assert not bool(outcome.failed)
 
 
-def test_root_angle_of_40_degrees_reads_40(env: FunctionalEnv, started: State) -> None:
+def test_root_angle_of_40_degrees_reads_40(env: Environment, started: State) -> None:
     physics, half = started.physics, math.radians(20)
     spin = np.array([math.cos(half), 0, 0, math.sin(half)])
     root = env.body.model.body(env.body.root_body).id
@@ -123,7 +139,7 @@ def test_root_angle_of_40_degrees_reads_40(env: FunctionalEnv, started: State) -
     physics = dataclasses.replace(
         physics, xquat=physics.xquat.at[root].set(quaternion.astype(np.float32))
     )
-    outcome = judge(env, physics, frame(env))
+    outcome = judge(env, physics)
     assert float(outcome.metrics["error/root_angle_deg"]) == pytest.approx(40, abs=1e-3)
     if "root_rotation" not in env.body.tracking:
         return  # a fixed base has no such reward
@@ -133,36 +149,35 @@ def test_root_angle_of_40_degrees_reads_40(env: FunctionalEnv, started: State) -
 
 
 def test_score_is_one_minus_error_over_a_quarter_body_length(
-    env: FunctionalEnv, started: State
+    env: Environment, started: State
 ) -> None:
     for lengths, expected in ((0.1, 0.6), (0.25, 0.0), (3.0, 0.0)):
         shift = jnp.array([lengths * env.body.body_length, 0, 0])
         physics = dataclasses.replace(started.physics, xpos=started.physics.xpos + shift)
-        score = judge(env, physics, frame(env)).metrics["score"]
+        score = judge(env, physics).metrics["score"]
         assert float(score) == pytest.approx(expected, abs=1e-4)
 
 
 @pytest.fixture(scope="module")
-def calm_env(body: bodies.Body) -> FunctionalEnv:
+def calm_env(body: bodies.Body) -> Environment:
     """The environment with a cost of changing actions, which some bodies do not have."""
     costs = {**body.costs, "control_difference": 0.02}
     return mimic_envs.make(dataclasses.replace(body, costs=costs), clips="builtin/tiny")
 
 
-def test_control_difference_uses_the_previous_action(
-    calm_env: FunctionalEnv, started: State
-) -> None:
+def test_control_difference_uses_the_previous_action(calm_env: Environment, started: State) -> None:
     env = calm_env
     action = jnp.full(env.action_size, 0.5)
-    same = judge(env, started.physics, frame(env), action, action)
-    changed = judge(env, started.physics, frame(env), action, -action)
+    same = judge(env, started.physics, action, action)
+    changed = judge(env, started.physics, action, -action)
     weight = env.body.costs["control_difference"]
     assert float(same.metrics["reward/control_difference"]) == 0
-    expected = -weight * env.action_size
+    tracking = sum(float(changed.metrics[f"reward/{name}"]) for name in env.body.tracking)
+    expected = -weight * tracking / 4  # half of the largest change is a quarter of its square
     assert float(changed.metrics["reward/control_difference"]) == pytest.approx(expected, rel=1e-5)
 
 
-def test_control_difference_is_alive_in_a_step(calm_env: FunctionalEnv, started: State) -> None:
+def test_control_difference_is_alive_in_a_step(calm_env: Environment, started: State) -> None:
     env = calm_env
     started = env.reset(jax.random.key(0), clip=0, frame=5)
     after = env.step(started, jnp.full(env.action_size, 0.1))
@@ -173,7 +188,7 @@ def test_control_difference_is_alive_in_a_step(calm_env: FunctionalEnv, started:
 
 
 @pytest.fixture(scope="module")
-def moved_env(body: bodies.Body) -> FunctionalEnv:
+def moved_env(body: bodies.Body) -> Environment:
     """The environment with all clips moved along the floor and turned."""
     if not body.root_joints:
         pytest.skip(f"{body.name} stands on a fixed base: it cannot be moved")
@@ -183,14 +198,14 @@ def moved_env(body: bodies.Body) -> FunctionalEnv:
 
 
 def test_observation_and_reward_do_not_change_when_all_is_moved_and_turned(
-    env: FunctionalEnv, moved_env: FunctionalEnv
+    env: Environment, moved_env: Environment
 ) -> None:
-    step, advance = jax.jit(FunctionalEnv.step), jax.jit(FunctionalEnv.advance)
+    step, conclude = jax.jit(Environment.step), jax.jit(Environment.conclude)
     state = env.reset(jax.random.key(0), clip=0, frame=5)
     for k in range(15):
         action = 0.1 * jax.random.normal(jax.random.key(k), (env.action_size,))
         here = step(env, state, action)
-        there = advance(moved_env, state, moved(env.body, here.physics), action)
+        there = conclude(moved_env, state, moved(env.body, here.physics), env.apply(state, action))
         for group in here.obs:
             np.testing.assert_allclose(here.obs[group], there.obs[group], atol=2e-5)
         assert float(here.reward) == pytest.approx(float(there.reward), abs=2e-5)
@@ -199,12 +214,12 @@ def test_observation_and_reward_do_not_change_when_all_is_moved_and_turned(
         state = here
 
 
-def test_targets_are_in_the_root_frame(env: FunctionalEnv, started: State) -> None:
+def test_targets_are_in_the_root_frame(env: Environment, started: State) -> None:
     """A reference that is one unit ahead of the nose reads one unit along +x."""
     physics, root = started.physics, env.task.at.root
     ahead = np.zeros(3)
     mujoco.mju_rotVecQuat(ahead, np.array([1.0, 0, 0]), np.float64(physics.xquat[root]))
-    frames = len(env.task.offsets)
+    frames = len(env.task.command.offsets)
     future = jax.tree.map(lambda x: jnp.stack([x] * frames), frame(env))
     future = dataclasses.replace(
         future,
@@ -213,13 +228,13 @@ def test_targets_are_in_the_root_frame(env: FunctionalEnv, started: State) -> No
             physics.xpos[env.task.at.tracked_bodies] + ahead, future.bodies.shape
         ),
     )
-    parts = observations.parts(env.task.view(physics, future, started.action))
+    parts = env.task.entries(context(env, physics, Goal(frame(env), future)))
     for name in {"reference/root_displacement", "reference/body_displacements"} & set(parts):
         expected = np.broadcast_to([1.0, 0, 0], parts[name].shape)
         np.testing.assert_allclose(parts[name], expected, atol=1e-6)
 
 
-def test_layout_covers_the_observation(env: FunctionalEnv, started: State) -> None:
+def test_layout_covers_the_observation(env: Environment, started: State) -> None:
     layout = env.observation_layout()
     slices = [where for where, _, _ in layout.values()]
     assert slices[0].start == 0
@@ -230,7 +245,7 @@ def test_layout_covers_the_observation(env: FunctionalEnv, started: State) -> No
     np.testing.assert_allclose(flat[where], started.physics.qpos[env.task.at.hinges])
 
 
-def test_limits(env: FunctionalEnv, started: State) -> None:
+def test_limits(env: Environment, started: State) -> None:
     """Just inside a limit nothing happens, just outside the episode has failed."""
     limits, physics, tracked = env.body.limits, started.physics, env.task.at.tracked_joints
     far = jnp.array([limits.root_distance or 0, 0, 0])
@@ -245,14 +260,14 @@ def test_limits(env: FunctionalEnv, started: State) -> None:
     assert checked
     for name in checked:
         for k, crossed in ((0.99, False), (1.01, True)):
-            outcome = judge(env, beyond[name](k), frame(env))
+            outcome = judge(env, beyond[name](k))
             assert bool(outcome.failed) == crossed
             assert float(outcome.metrics[f"limit/{name}"]) == crossed
 
 
 def test_terminate_off_ignores_limits_but_not_divergence(body: bodies.Body) -> None:
     env = mimic_envs.make(body, clips="builtin/tiny", terminate=False)
-    state, step = env.reset(jax.random.key(0), 0, 0), jax.jit(FunctionalEnv.step)
+    state, step = env.reset(jax.random.key(0), clip=0, frame=0), jax.jit(Environment.step)
     crossed = False
     for k in range(200):
         # held for a while, so that muscles get somewhere
@@ -263,16 +278,17 @@ def test_terminate_off_ignores_limits_but_not_divergence(body: bodies.Body) -> N
     assert crossed
 
 
-def test_adding_a_reward_term_is_one_function_and_one_row(
-    body: bodies.Body, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(rewards.TRACKING, "height", lambda t: t.now.xpos[t.at.root, 2] * 0)
-    richer = dataclasses.replace(
-        body, tracking={**body.tracking, "height": bodies.TrackingTerm(weight=2.5, sigma=1.0)}
-    )
-    env = mimic_envs.make(richer, clips="builtin/tiny")
-    state = env.step(env.reset(jax.random.key(0), 0, 0), jnp.zeros(env.action_size))
-    assert float(state.metrics["reward/height"]) == 2.5
+def test_costs_take_at_most_half_of_the_tracking_reward(env: Environment, started: State) -> None:
+    most = jnp.where(jnp.arange(env.action_size) % 2 == 0, 1.0, -1.0)
+    outcome = judge(env, started.physics, most, -most)
+    tracking = sum(float(outcome.metrics[f"reward/{name}"]) for name in env.body.tracking)
+    assert 0.5 * tracking <= float(outcome.reward) < tracking
+
+
+def test_costs_above_half_are_refused(body: bodies.Body) -> None:
+    wrong = dataclasses.replace(body, costs={"control": 0.4, "control_difference": 0.2})
+    with pytest.raises(ValueError, match=r"their sum is at most 0\.5"):
+        mimic_envs.make(wrong, clips="builtin/tiny")
 
 
 def test_unknown_reward_term(body: bodies.Body) -> None:
@@ -286,6 +302,6 @@ def test_a_limit_may_be_absent(body: bodies.Body) -> None:
         body, limits=bodies.TerminationLimits(None, None, None, healthy_height=None)
     )
     env = mimic_envs.make(free, clips="builtin/tiny")
-    state = env.reset(jax.random.key(0), 0, 0)
-    t = rewards.Transition(env.task.at, state.physics, frame(env), state.action, state.action)
-    assert terminations.crossed(free, t) == {}
+    assert not env.task.terminations
+    state = env.reset(jax.random.key(0), clip=0, frame=0)
+    assert not bool(judge(env, state.physics).failed)

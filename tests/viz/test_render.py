@@ -60,7 +60,7 @@ def test_draws_without_display_and_settings() -> None:
     """No DISPLAY, no MUJOCO_GL: software rendering is found without being told."""
     code = (
         "import gymnasium, mimic_envs\n"
-        "env = gymnasium.make('mimic_envs/Rodent-v0', clips='builtin/tiny',"
+        "env = gymnasium.make('mimic_envs/Rodent-v1', clips='builtin/tiny',"
         " render_mode='rgb_array', width=80, height=60)\n"
         "env.reset(seed=0)\n"
         "print(env.render().std() > 5)"
@@ -77,7 +77,7 @@ def test_draws_without_display_and_settings() -> None:
 def test_human_mode_without_display() -> None:
     code = (
         "import gymnasium, mimic_envs\n"
-        "env = gymnasium.make('mimic_envs/Rodent-v0', clips='builtin/tiny', render_mode='human')\n"
+        "env = gymnasium.make('mimic_envs/Rodent-v1', clips='builtin/tiny', render_mode='human')\n"
         "try:\n    env.reset(seed=0)\nexcept RuntimeError as error:\n    print(error)"
     )
     hidden = ("DISPLAY", "WAYLAND_DISPLAY")

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from mimic_envs import bodies
+from mimic_envs.mdp import Context, indices, observations, root
 from mimic_envs.physics import PhysicsState
-from mimic_envs.tasks import indices, observations, root, rotations
+from mimic_envs.tasks import imitation
 
 JOINTS = {
     "free": ("<freejoint name='root'/>", ("root",)),
@@ -75,24 +76,18 @@ def test_velocities_are_mujocos(rodent: bodies.Body, kind: str) -> None:
     fields = ("qpos", "qvel", "act", "xpos", "xquat", "actuator_force")
     arrays = {name: jnp.asarray(getattr(data, name), jnp.float32) for name in fields}
     now = PhysicsState(**arrays, diverged=jnp.zeros((), bool), private=None)
-    view = observations.View(
-        at=indices.of(body),
-        now=now,
-        root_position=now.xpos[trunk],
-        root_rotation=now.xquat[trunk],
-        root_axes=rotations.matrix(now.xquat[trunk]),
-        previous_action=jnp.zeros(1),
-        future=None,
-    )
+    zero = jnp.zeros(1)
+    view = Context(indices.of(body), now, None, zero, zero, zero, zero, jnp.float32(0.0))
     np.testing.assert_allclose(observations.root_angular_velocity(view), velocity[:3], atol=1e-5)
     np.testing.assert_allclose(observations.root_linear_velocity(view), velocity[3:], atol=1e-5)
     assert root.of(body).moves == (kind != "fixed")
 
 
 def test_a_fixed_base_is_not_observed(rodent: bodies.Body) -> None:
-    names = {
-        kind: set(observations.bounds(indices.of(toy(rodent, kind)))) for kind in ("free", "fixed")
-    }
+    names = {}
+    for kind in ("free", "fixed"):
+        groups = imitation.rows(toy(rodent, kind))["observations"]
+        names[kind] = {f"{group}/{name}" for group, rows in groups.items() for name in rows}
     assert {name.split("/")[1] for name in names["free"] - names["fixed"]} == {
         "root_height",
         "world_up",

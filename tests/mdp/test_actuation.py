@@ -9,8 +9,8 @@ import pytest
 
 from mimic_envs import bodies
 from mimic_envs.clips import load as load_clips
-from mimic_envs.tasks.actuation import Actuation
-from mimic_envs.tasks.axes import Axes
+from mimic_envs.mdp.actuation import Actuation
+from mimic_envs.mdp.axes import Axes
 
 ARM = """
 <mujoco>

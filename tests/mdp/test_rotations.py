@@ -7,7 +7,7 @@ import mujoco
 import numpy as np
 import pytest
 
-from mimic_envs.tasks import rotations
+from mimic_envs.mdp import rotations
 
 
 def turn(degrees: float, axis: tuple[float, float, float] = (0, 0, 1)) -> jnp.ndarray:

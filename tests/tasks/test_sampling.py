@@ -1,0 +1,119 @@
+"""Where episodes of imitation begin."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import gymnasium
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import mimic_envs
+from mimic_envs.env import Environment
+from mimic_envs.tasks.sampling import Place
+
+
+def make(**options) -> Environment:
+    return mimic_envs.make("mouse_arm", **{"clips": "builtin/test", **options})
+
+
+def starts(env: Environment, memory=None, count: int = 2000) -> Place:
+    command = env.task.command
+    memory = command.memory if memory is None else memory
+    keys = jax.random.split(jax.random.key(0), count)
+    begin = jax.jit(jax.vmap(command.begin, (0, None, None)))
+    return jax.tree.map(np.asarray, begin(keys, command.condition(), memory))
+
+
+def test_first_begins_at_the_first_frame() -> None:
+    env = make(sampling="first")
+    found = starts(env)
+    assert not found.frame.any()
+    assert set(found.clip) == set(range(len(env.clips)))
+
+
+def test_clip_weights_say_how_often() -> None:
+    env = make()
+    names = env.clips.names
+    weights = dict.fromkeys(names[2:], 0.0) | {names[0]: 3.0}
+    counts = np.bincount(starts(make(clip_weights=weights)).clip, minlength=len(names))
+    assert counts[2:].sum() == 0
+    assert counts[0] / counts[1] == pytest.approx(3.0, rel=0.15)
+
+
+def test_failure_is_uniform_before_there_are_failures() -> None:
+    env = make(sampling="failure")
+    found = starts(env)
+    assert set(found.clip) == set(range(len(env.clips)))
+    assert (found.frame < env.clips.lengths[found.clip] - 1).all()
+
+
+def test_failures_draw_starts_to_where_they_happened() -> None:
+    env = make(sampling="failure")
+    command = env.task.command
+    memory = command.memory
+    place = Place(jnp.int32(3), jnp.int32(150))
+    for _ in range(3):
+        memory = command.remember(memory, place, jnp.array(True))
+    unchanged = command.remember(memory, Place(jnp.int32(1), jnp.int32(9)), jnp.array(False))
+    np.testing.assert_array_equal(memory, unchanged)
+    found = starts(env, memory)
+    segment = command.sampling.segment
+    near = (found.clip == 3) & (np.abs(found.frame - 150) <= 1.5 * segment)
+    assert near.mean() == pytest.approx(0.8, abs=0.05)
+    assert (found.frame[near] <= 150).mean() > 0.5
+    # what is asked for is not drawn
+    state = env.start(jax.random.key(1), command.condition(clip=1, frame=7), memory)
+    assert (int(state.command.clip), int(state.command.frame)) == (1, 7)
+
+
+def test_the_record_survives_resets_on_every_face() -> None:
+    """A failing episode is remembered by the next one of the same environment only."""
+    env = make(sampling="failure", terminations={"joint_distance": -1.0})
+    state = env.reset(jax.random.key(0), clip=2, frame=40)
+    after, result = jax.jit(Environment.step_autoreset)(env, state, jnp.zeros(env.action_size))
+    assert bool(result.terminated)
+    where = 2 * (len(after.memory) // env.task.command.reference.qpos.shape[0])
+    assert np.flatnonzero(np.asarray(after.memory)).tolist() == [
+        where + 41 // env.task.command.sampling.segment
+    ]
+    envs = gymnasium.make_vec(
+        "mimic_envs/MouseArm-v1",
+        num_envs=2,
+        clips="builtin/test",
+        sampling="failure",
+        terminations={"joint_distance": -1.0},
+    )
+    envs.reset(seed=0, options={"clip": [2, 4], "frame": [40, 40]})
+    for _ in range(3):
+        envs.step(np.zeros(envs.action_space.shape, np.float32))
+    kept = np.asarray(envs._stepper._states.memory)
+    assert (kept > 0).any(axis=1).all()
+    assert kept[0].argmax() != kept[1].argmax()
+
+
+def test_the_old_options_still_are_the_default() -> None:
+    env = make()
+    assert env.task.command.memory == ()
+    assert dataclasses.asdict(env.task.command.sampling) == {
+        "mode": "uniform",
+        "first_frame_share": 0.0,
+        "segment": 0,
+        "weights": None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"sampling": "failures"}, "unknown sampling 'failures'; did you mean 'failure'"),
+        ({"clip_weights": {"nowhere": 1.0}}, "unknown clip of clip_weights 'nowhere'"),
+        ({"first_frame_share": 2}, "first_frame_share must be a number between 0 and 1, got 2"),
+        ({"reference_frames": 0}, "reference_frames must be a positive integer or None, got 0"),
+    ],
+)
+def test_bad_options_are_named(options, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make(**options)
