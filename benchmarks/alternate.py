@@ -11,9 +11,9 @@ import numpy as np
 from mujoco.batch import Batch
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from mimic_envs.env import FunctionalEnv
+from mimic_envs.env import Environment
 
-ENV_ID = "mimic_envs/Rodent-v0"
+ENV_ID = "mimic_envs/Rodent-v1"
 CLIPS = "builtin/test"
 SCALE = 0.1
 """Random actions lie within [-SCALE, SCALE], so that animals sag but do not thrash."""
@@ -23,7 +23,7 @@ class Pair(Protocol):
     """Two ways to do the same work."""
 
     def prepare(self) -> None:
-        """What both sides need for the next round; not timed."""
+        """Make ready for the next round of both sides; not timed."""
         ...
 
     def ours(self) -> None:
@@ -77,7 +77,7 @@ class RawBatch:
         qpos: Live generalised positions, (n, nq).
     """
 
-    def __init__(self, env: FunctionalEnv, count: int) -> None:
+    def __init__(self, env: Environment, count: int) -> None:
         model = env.body.model
         self._batch = Batch(model, count)  # a thread per CPU, as the environments
         self._clips = env.clips

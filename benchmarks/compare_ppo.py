@@ -26,12 +26,12 @@ SB3_DEFAULTS = (
     *("--ppo.n-epochs", "10", "--ppo.gae-lambda", "0.95", "--ppo.learning-rate", "3e-4"),
     *("--ppo.max-grad-norm", "0.5", "--initial-std", "1.0"),
 )
-"""What the package comes with, where `baselines.sb3_ppo` has other settings."""
+"""Settings that the package comes with, where `baselines.sb3_ppo` has others."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Arguments:
-    """What to compare."""
+    """Runs to compare, and how long they last."""
 
     minutes: float = 10.0
     """Of each run. Ours may end earlier, at its steps."""
@@ -41,7 +41,7 @@ class Arguments:
     """Threads of physics."""
     environments: int = 128
     """Environments that run side by side."""
-    env: str = "mimic_envs/MouseArm-v0"
+    env: str = "mimic_envs/MouseArm-v1"
     hidden: tuple[int, ...] = (128, 128)
     """Widths of the hidden layers of policy and critic."""
     score_weight: float = 40.0
@@ -72,8 +72,8 @@ def commands(arguments: Arguments) -> dict[str, list[str]]:
     ours += ["--ppo.environments", str(arguments.environments)]
     found = {
         "sb3": [*sb3, "--environments", str(arguments.environments)],
-        "ours": [*ours, "--anchor", "off"],
-        "ours-anchored": [*ours, "--anchor", "fixed", "--ppo.initial-std", "0.1"],
+        "ours": [*ours, "--action", "torque"],
+        "ours-pd-residual": [*ours, "--action", "pd_residual", "--ppo.initial-std", "0.1"],
     }
     if arguments.sb3_defaults:
         found["sb3-defaults"] = [*sb3, *SB3_DEFAULTS]
@@ -137,8 +137,8 @@ def main() -> None:
     goal = result["sb3"]["score"]
     plot.draw(plot.Arguments(picture, folders, goal, "sb3's last score", near_one=True))
     for name, x in result.items():
-        print(f"{name:14} {x['score']:.4f} after {x['seconds']:4.0f} s and {x['steps']:,} steps")
-    for name in ("ours", "ours-anchored"):
+        print(f"{name:16} {x['score']:.4f} after {x['seconds']:4.0f} s and {x['steps']:,} steps")
+    for name in ("ours", "ours-pd-residual"):
         share = result[name]["share"]
         if share is None:
             print(f"{name} did not reach the last score of sb3: NOT MET")

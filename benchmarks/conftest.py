@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Callable
-
-# before any benchmark starts JAX: without it MJX does not compile on a CPU
-os.environ.setdefault("NPROC", "8")
-os.environ["XLA_FLAGS"] = (
-    os.environ.get("XLA_FLAGS", "") + " --xla_cpu_use_fusion_emitters=false"
-).strip()
 
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
+
+from mimic_envs.xla import prepare_cpu_compiler
+
+prepare_cpu_compiler()  # before any benchmark starts JAX
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,7 +12,7 @@ from alternate import CLIPS, alternate, random_actions
 from pytest_benchmark.fixture import BenchmarkFixture
 
 import mimic_envs
-from mimic_envs.env import FunctionalEnv
+from mimic_envs.env import Environment
 
 COUNT, LENGTH = 64, 5
 
@@ -38,11 +38,11 @@ def _compiled(backend: str) -> tuple[Callable[[], jax.Array], float]:
     """A rollout from fixed states with fixed actions, and the seconds its compilation took."""
     env = mimic_envs.make("rodent", clips=CLIPS, backend=backend)
     keys = jax.random.split(jax.random.key(0), COUNT)
-    state = jax.jit(jax.vmap(FunctionalEnv.reset, (None, 0)))(env, keys)
+    state = jax.jit(jax.vmap(Environment.reset, (None, 0)))(env, keys)
     shape = (LENGTH, COUNT, env.action_size)
     actions = jax.device_put(random_actions(np.random.default_rng(0), shape))
 
-    def rollout(env: FunctionalEnv, state: Any, actions: jax.Array) -> jax.Array:
+    def rollout(env: Environment, state: Any, actions: jax.Array) -> jax.Array:
         def step(state: Any, actions: jax.Array) -> tuple[Any, None]:
             return jax.vmap(env.step)(state, actions), None
 

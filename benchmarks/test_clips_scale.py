@@ -25,7 +25,7 @@ CLIPS, FRAMES = 842, 250
 MEASURE = """
 import json, pathlib, sys, time
 import h5py, jax, mimic_envs
-from mimic_envs import bodies, clips, env
+from mimic_envs import bodies, clips
 bodies.get("rodent").model
 
 def status(name):
@@ -46,8 +46,11 @@ print(json.dumps({{
 """
 LOAD = "held = clips.ClipSet.load(path); held.xpos"
 IMPORT = "held, _ = clips.import_clips(path, 'rodent')"
-MAKE_IN_MEMORY = "made = env.make('rodent', clips.ClipSet.load(path)); held = made.clips"
-MAKE = "made = env.make('rodent', clips.ClipSet.load(path).on_disk(cache)); held = made.clips"
+MAKE_IN_MEMORY = "held = mimic_envs.make('rodent', clips.ClipSet.load(path)).clips"
+MAKE = """
+made = mimic_envs.make('rodent', clips.ClipSet.load(path).on_disk(cache))
+held = made.clips
+"""
 
 pytestmark = pytest.mark.skipif(
     not pathlib.Path("/proc/self/clear_refs").exists(), reason="memory is read from Linux's /proc"

@@ -14,7 +14,7 @@ from alternate import CLIPS, ENV_ID, RawBatch, alternate, control_range, random_
 from pytest_benchmark.fixture import BenchmarkFixture
 
 import mimic_envs
-from mimic_envs.env import FunctionalEnv, State
+from mimic_envs.env import Environment, State
 
 COUNT = 256
 
@@ -82,7 +82,7 @@ class RolloutPair:
     def __init__(self, count: int, length: int) -> None:
         self._env = mimic_envs.make("rodent", clips=CLIPS)
         keys = jax.random.split(jax.random.key(0), count)
-        self._start = jax.jit(jax.vmap(FunctionalEnv.reset, (None, 0)))(self._env, keys)
+        self._start = jax.jit(jax.vmap(Environment.reset, (None, 0)))(self._env, keys)
         self._raw = RawBatch(self._env, count)
         shape = (length, count, self._env.action_size)
         self._actions = random_actions(np.random.default_rng(0), shape)
@@ -91,7 +91,7 @@ class RolloutPair:
 
     def prepare(self) -> None:
         """Bring the raw simulations to the start."""
-        clips, frames = np.asarray(self._start.clip), np.asarray(self._start.frame)
+        clips, frames = np.asarray(self._start.command.clip), np.asarray(self._start.command.frame)
         self._raw.load(np.arange(len(clips)), clips, frames)
 
     def ours(self) -> None:
@@ -109,7 +109,7 @@ class RolloutPair:
 
 @jax.jit
 def rollout(
-    env: FunctionalEnv, state: State, actions: jax.Array
+    env: Environment, state: State, actions: jax.Array
 ) -> tuple[State, tuple[dict[str, jax.Array], jax.Array]]:
     """The last state, and the observations and rewards that a learner collects."""
 
@@ -142,7 +142,7 @@ class ScalarPair:
     def __init__(self, wrapped: bool) -> None:
         env: Any = gymnasium.make(ENV_ID, clips=CLIPS)
         self._env = env if wrapped else env.unwrapped
-        self._functional: FunctionalEnv = env.unwrapped.functional
+        self._functional: Environment = env.unwrapped.functional
         self._layout = env.unwrapped.observation_layout
         self._model = self._functional.body.model
         self._data = mujoco.MjData(self._model)

@@ -6,17 +6,19 @@ from collections.abc import Callable
 
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
+from rich.console import Console
 
-from baselines import profile, train
+from baselines import ppo_run, profile, train
 
 
-@pytest.mark.parametrize("env_id", ["mimic_envs/MouseArm-v0", "mimic_envs/Rodent-v0"])
+@pytest.mark.parametrize("env_id", ["mimic_envs/MouseArm-v1", "mimic_envs/Rodent-v1"])
 def test_training_against_raw_physics(
     benchmark: BenchmarkFixture, claim: Callable[..., None], env_id: str
 ) -> None:
-    """PPO with its default networks and an anchor, all of its work included."""
-    run = train.Run(
-        train.parse(["--env", env_id, "--anchor", "fixed", "--profile"]), train.Console(quiet=True)
+    """PPO with its default networks and action term `pd_residual`, all of its work included."""
+    run = ppo_run.Run(
+        train.parse(["--env", env_id, "--action", "pd_residual", "--profile"]),
+        Console(quiet=True),
     )
     measured = benchmark.pedantic(run.profile, rounds=1)
     whole = measured.best(profile.WHOLE)

@@ -7,12 +7,8 @@ Scores do not depend on the machine; times do, so compare those of one run only.
 
 from __future__ import annotations
 
-import os
-
-os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false")
-os.environ.setdefault("NPROC", "8")  # see mimic_envs.physics.mjx.prepare_cpu_compiler
-
 import dataclasses
+import os
 import pathlib
 import platform
 import time
@@ -23,15 +19,17 @@ import jax
 import mujoco
 import numpy as np
 import tyro
-from generate import DOCS, table
+from body_page import DOCS, table
 from jax.experimental.compilation_cache import compilation_cache
 
 import mimic_envs
 from baselines import recordings
 from mimic_envs import bodies, controllers, scoring
 from mimic_envs import clips as clips_
-from mimic_envs.env import FunctionalEnv
+from mimic_envs.env import Environment
 from mimic_envs.physics.native import NativeBatch
+from mimic_envs.scoring import frozen
+from mimic_envs.xla import prepare_cpu_compiler
 
 COUNT = 256
 
@@ -52,6 +50,7 @@ class Options:
 
 def main(options: Options) -> None:
     """Measure and write."""
+    prepare_cpu_compiler()
     chosen = options.bodies or tuple(mimic_envs.ENV_IDS.values())
     speeds = [speed_row(name, options.skip_mjx) for name in chosen]
     scores = [row for name in chosen for row in score_rows(name, options)]
@@ -61,11 +60,13 @@ def main(options: Options) -> None:
             "# Measured",
             "<!-- made by docs/measure.py, do not edit -->",
             f"MuJoCo {mujoco.__version__}, JAX {jax.__version__}, Python "
-            f"{platform.python_version()}, {os.cpu_count()} cores.",
+            f"{platform.python_version()}, {os.cpu_count()} cores. Environments: "
+            + ", ".join(f"`{env_id}`" for env_id in mimic_envs.ENV_IDS) + ".",
             "## Scores without learning",
-            "Protocol `mimic-1`, mean over clips (the leaderboard uses the interquartile mean). "
-            "`coverage` is the share of frames before the first limit is crossed; "
-            "`aligned` is the score after the root is moved onto its reference.",
+            f"Protocol `{scoring.PROTOCOL}`, mean over clips (the leaderboard uses the "
+            "interquartile mean). `coverage` is the share of frames before the first limit is "
+            "crossed; `aligned` is the score after the root is moved onto its reference. "
+            + frozen.get(scoring.PROTOCOL).notice,
             table(("body", "clips", "controller", "score", "aligned", "joints (deg)", "coverage"),
                   scores),
             "## Steps per second",
@@ -140,7 +141,7 @@ def best(step: Callable[[], None], rounds: int = 8, steps: int = 20) -> float:
     return min(seconds)
 
 
-def native_step(env: FunctionalEnv) -> Callable[[], None]:
+def native_step(env: Environment) -> Callable[[], None]:
     """Raw physics, put back to the clips every 20 steps."""
     model, rng = env.body.model, np.random.default_rng(0)
     batch = NativeBatch(model, COUNT, env.body.substeps)
@@ -173,11 +174,11 @@ def mjx_speed(body: bodies.Body, count: int = 64) -> tuple[float, float]:
     jax.config.update("jax_enable_compilation_cache", False)  # or it is only loaded
     compilation_cache.reset_cache()
     env = mimic_envs.make(body, clips="builtin/tiny", backend="mjx")
-    state = jax.jit(jax.vmap(FunctionalEnv.reset, (None, 0)))(
+    state = jax.jit(jax.vmap(Environment.reset, (None, 0)))(
         env, jax.random.split(jax.random.key(0), count)
     )
     actions = 0.1 * jax.random.normal(jax.random.key(1), (count, env.action_size))
-    step = jax.jit(jax.vmap(FunctionalEnv.step, (None, 0, 0)))
+    step = jax.jit(jax.vmap(Environment.step, (None, 0, 0)))
     start = time.perf_counter()
     compiled = step.lower(env, state, actions).compile()
     compile_s = time.perf_counter() - start
