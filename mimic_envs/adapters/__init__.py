@@ -10,6 +10,7 @@ it needs, and says what to install if it is absent.
 from __future__ import annotations
 
 import contextlib
+import importlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -149,8 +150,8 @@ def _library(name: str) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        if (error.name or "").split(".")[0] == "mimic_envs":
-            raise  # a fault of ours; what the library brings along is missing with it
+        if _is_there((error.name or "").split(".")[0]):
+            raise  # a part of a library that is there, or of this package: another fault
         raise ImportError(
             f"the package {name!r} is not installed: {extras.remedy(name)}", name=name
         ) from error
@@ -172,3 +173,12 @@ def _checked(env: Any, adapter: str, kind: Any, maker: str) -> Any:
     raise TypeError(
         f"adapters.{adapter} takes an environment from {maker}, got {type(env).__name__}"
     )
+
+
+def _is_there(name: str) -> bool:
+    """Whether a library can be imported."""
+    try:
+        importlib.import_module(name)
+    except (ImportError, ValueError):
+        return False
+    return True
