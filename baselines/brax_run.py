@@ -18,7 +18,7 @@ from brax.training.agents.ppo import train as brax_ppo
 from rich.console import Console
 
 from baselines.exported import Mlp, Record
-from baselines.runs import body_of, make_env, reward_scale
+from baselines.runs import body_of, clip_options, make_env, reward_scale
 from baselines.stop import Stop
 from mimic_envs import adapters
 
@@ -132,8 +132,11 @@ class Run:
         self._env = make_env(
             body,
             arguments.task,
-            arguments.clips,
-            arguments.first_frame_share,
+            clip_options(
+                arguments.task,
+                arguments.clips,
+                first_frame_share=arguments.first_frame_share,
+            ),
             backend=arguments.backend,
             backend_options=options,
         )

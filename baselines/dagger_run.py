@@ -117,8 +117,11 @@ class Run:
         self.env = runs.make_env(
             body,
             arguments.task,
-            arguments.clips,
-            arguments.first_frame_share,
+            runs.clip_options(
+                arguments.task,
+                arguments.clips,
+                first_frame_share=arguments.first_frame_share,
+            ),
             action=arguments.action,
             backend_options=options,
         )

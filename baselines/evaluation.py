@@ -32,7 +32,11 @@ class Evaluation:
         self._name = name
         self._clips, self._clips_name = runs.load_clips(task, clips, body)
         self._env = runs.make_env(
-            body, task, self._clips, action=spec.action, backend_options={"threads": threads}
+            body,
+            task,
+            runs.clip_options(task, self._clips),
+            action=spec.action,
+            backend_options={"threads": threads},
         )
         self._actor = policy.build(spec, self._env)
         self._controller: PolicyController | None = None

@@ -106,7 +106,9 @@ class Record:
         task = settings["task"]
         self._clips, self._clips_name = runs.load_clips(task, settings["eval_clips"], body)
         options = {"threads": settings["threads"]}
-        self.env = runs.make_env(body, task, self._clips, backend_options=options)
+        self.env = runs.make_env(
+            body, task, runs.clip_options(task, self._clips), backend_options=options
+        )
         self._settings, self._policy = settings, directory / "policy"
         self._console = console
         self._controller: ExportedController | None = None

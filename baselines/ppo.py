@@ -38,6 +38,9 @@ from baselines.normaliser import Normaliser
 from baselines.parallel import AXIS, DIVIDED, SAME
 from baselines.ppo_config import RATE_FACTOR, Config
 
+_MEDIAN_OF_NORMAL = 0.6745
+"""Median absolute value of a standard normal variable."""
+
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
@@ -47,7 +50,7 @@ class TrainState:
     Attributes:
         params: `{"actor", "critic"}`.
         optimiser: State of Adam.
-        learning_rate: Of the next update, a scalar.
+        learning_rate: Of the next update, a scalar; of the actor alone if it is adaptive.
         statistics: Of the observations.
         environments: States of the environments.
         memory: What the policy remembers in each of them.
@@ -209,7 +212,7 @@ class PPO:
             state,
             params=params,
             optimiser=optimiser,
-            learning_rate=self._next_rate(state.learning_rate, updates, learning["approximate_kl"]),
+            learning_rate=self._next_rate(state.learning_rate, updates, learning["typical_kl"]),
             statistics=_counted(statistics, rollout),
             key=key,
             updates=updates,
@@ -271,6 +274,12 @@ class PPO:
         factor = jnp.where(updates <= self.config.critic_updates, 1.0, factor)
         return jnp.clip(rate * factor, *self.config.learning_rate_bounds)
 
+    def _critic_rate(self, state: TrainState) -> jax.Array:
+        """The critic's learning rate, which follows the schedule."""
+        if self.config.target_kl is None:
+            return state.learning_rate
+        return self._rate(state.updates).astype(jnp.float32)
+
     def _learn(
         self, state: TrainState, batch: Batch
     ) -> tuple[Params, optax.OptState, jax.Array, dict[str, jax.Array]]:
@@ -287,7 +296,10 @@ class PPO:
             slope, losses = jax.lax.pmean((slope, losses), AXIS)
             losses["ratio_error"] = worst
             change, optimiser = self._optimiser.update(slope, optimiser)
-            params = optax.apply_updates(params, optax.tree.scale(-state.learning_rate, change))
+            # only the actor's steps follow its divergence
+            rates = {"actor": state.learning_rate, "critic": self._critic_rate(state)}
+            step = {part: optax.tree.scale(-rates[part], change[part]) for part in change}
+            params = optax.apply_updates(params, step)
             return (params, optimiser), {**losses, "gradient_norm": optax.tree.norm(slope)}
 
         key, own = jax.random.split(state.key)
@@ -358,6 +370,7 @@ class PPO:
             "latent_kl": kl,
             "entropy": entropy,
             "approximate_kl": jnp.mean(ratio - 1 - change),
+            "typical_kl": 0.5 * (jnp.median(jnp.abs(change)) / _MEDIAN_OF_NORMAL) ** 2,
             "clipped": jnp.mean(jnp.abs(ratio - 1) > config.clip),
             "ratio_error": jnp.max(jnp.abs(ratio - 1)),
         }

@@ -35,9 +35,11 @@ class Config:
     final_learning_rate: float = 1e-4
     """At the end of training; linear in between."""
     target_kl: float | None = None
-    """If given, the learning rate starts at `learning_rate` and then follows not the schedule
-    but the divergence of the policy from the one that acted: after an update in which its mean
-    was above twice this target the rate is divided by `RATE_FACTOR`, below half multiplied."""
+    """If given, the actor's learning rate starts at `learning_rate` and then follows not the
+    schedule but the typical divergence of the policy from the one that acted,
+    (median |log ratio| / 0.6745)^2 / 2, which is the mean one if ratios are log-normal: after an
+    update in which it was above twice this target the rate is divided by `RATE_FACTOR`, below
+    half multiplied. A mean would be made by few outliers. The critic keeps to the schedule."""
     learning_rate_bounds: tuple[float, float] = (1e-6, 1e-2)
     """Of the rate, if there is a `target_kl`."""
     entropy: float = 0.0

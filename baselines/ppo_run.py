@@ -56,8 +56,12 @@ class Run:
         env = runs.make_env(
             body,
             arguments.task,
-            arguments.clips,
-            arguments.first_frame_share,
+            runs.clip_options(
+                arguments.task,
+                arguments.clips,
+                first_frame_share=arguments.first_frame_share,
+                sampling=arguments.sampling,
+            ),
             backend=arguments.backend,
             action=arguments.action,
             backend_options=options,

@@ -35,11 +35,15 @@ def follows_clips(task: str) -> bool:
     return "clips" in tasks.options_of(task)
 
 
-def clip_options(task: str, clips: Any, first_frame_share: float = 0.0) -> dict[str, Any]:
-    """Options of an environment that only tasks about clips have; none of other tasks."""
-    if not follows_clips(task):
-        return {}
-    return {"clips": clips, "first_frame_share": first_frame_share}
+def clip_options(task: str, clips: Any, **options: Any) -> dict[str, Any]:
+    """Options of an environment that only tasks about clips have; none of other tasks.
+
+    Args:
+        task: Name of the task.
+        clips: The clips.
+        **options: Others of `mimic_envs.tasks.imitation.Options`.
+    """
+    return {"clips": clips, **options} if follows_clips(task) else {}
 
 
 def load_clips(task: str, clips: str, body: str) -> tuple[clips_.ClipSet | None, str]:
@@ -47,20 +51,16 @@ def load_clips(task: str, clips: str, body: str) -> tuple[clips_.ClipSet | None,
     return (clips_.load(clips, body), clips) if follows_clips(task) else (None, "")
 
 
-def make_env(
-    body: str, task: str, clips: Any, first_frame_share: float = 0.0, **options: Any
-) -> Environment:
+def make_env(body: str, task: str, about_clips: dict[str, Any], **options: Any) -> Environment:
     """Make the environment of a run.
 
     Args:
         body: Name of the body.
         task: Name of the task.
-        clips: Clips, for tasks that follow them.
-        first_frame_share: Likewise, see `mimic_envs.tasks.imitation.Options`.
+        about_clips: What `clip_options` returned.
         **options: See `mimic_envs.options.Options`.
     """
-    options |= clip_options(task, clips, first_frame_share)
-    return mimic_envs.make(body, task=task, **options)
+    return mimic_envs.make(body, task=task, **about_clips, **options)
 
 
 def reward_scale(env: Environment, score_weight: float, discount: float) -> float:

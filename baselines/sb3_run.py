@@ -55,7 +55,9 @@ def make_env(arguments: Arguments) -> VecNormalize:
         arguments.env,
         num_envs=arguments.environments,
         task=arguments.task,
-        **clip_options(arguments.task, arguments.clips, arguments.first_frame_share),
+        **clip_options(
+            arguments.task, arguments.clips, first_frame_share=arguments.first_frame_share
+        ),
         backend_options={"threads": arguments.threads},
     )
     scored = ScoreReward(adapters.sb3(env), arguments.score_weight)

@@ -52,6 +52,9 @@ class Arguments:
     first_frame_share: float = 0.0
     """Share of the episodes that begin at a clip's first frame, as scored ones do; the others
     begin anywhere."""
+    sampling: Literal["uniform", "first", "failure"] = "uniform"
+    """Where the other episodes begin: anywhere, at first frames, or more often up to half a
+    second before places where the policy has failed of late."""
     backend: Literal["native", "mjx", "warp"] = "native"
     threads: int = 0
     """Threads of the native backend; 0 takes one per CPU."""

@@ -1,6 +1,7 @@
 """Bodies: animals as MuJoCo models with the names and numbers their tasks need."""
 
 from mimic_envs.bodies.body import (
+    BalanceGains,
     Body,
     Camera,
     Keypoint,
@@ -14,6 +15,7 @@ from mimic_envs.bodies.body import (
 from mimic_envs.bodies.custom import describe, register
 
 __all__ = [
+    "BalanceGains",
     "Body",
     "Camera",
     "Keypoint",

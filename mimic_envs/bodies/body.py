@@ -82,6 +82,49 @@ class PDGains:
 
 
 @dataclasses.dataclass(frozen=True)
+class BalanceGains:
+    """Gains of balance (see `mimic_envs.mdp.balance`), found by `baselines.tune_balance`.
+
+    Attributes:
+        frequency_hz: Natural frequency of every joint's error, in Hz.
+        damping_ratio: Damping ratio of that error.
+        root_frequency_hz: Natural frequency of the error of the root's position, in Hz.
+        root_damping_ratio: Its damping ratio.
+        turn_frequency_hz: Natural frequency of the error of the root's rotation, in Hz.
+        turn_damping_ratio: Its damping ratio.
+        feedforward: Share of the reference's inverse dynamics that is used.
+        gap: Contact points lower than this count as touching, in body lengths.
+        friction: Friction that is counted on, relative to that of the floor contacts.
+        moment_arm: Moments count as forces at this distance, in body lengths.
+        ridge: Weight of the contact forces against the error of the wrench, both in body weights.
+        largest_force: Largest sum of the vertical contact forces, in body weights.
+        stance_share: Share of the root's error that limbs which stand are asked to undo.
+        step_share: Share of the error of where feet in the air will land that is undone.
+        capture_s: How far ahead feet in the air aim: this time, in s, by the root's velocity error.
+        reach: Largest displacement of a foot's target, in body lengths.
+        lifting: How little feet carry that the reference lifts: 1 for nothing.
+    """
+
+    frequency_hz: float
+    damping_ratio: float
+    root_frequency_hz: float
+    root_damping_ratio: float
+    turn_frequency_hz: float
+    turn_damping_ratio: float
+    feedforward: float = 1.0
+    gap: float = 0.0025
+    friction: float = 0.7
+    moment_arm: float = 0.2
+    ridge: float = 0.0025
+    largest_force: float = 2.0
+    stance_share: float = 0.5
+    step_share: float = 0.5
+    capture_s: float = 0.0
+    reach: float = 0.15
+    lifting: float = 1.0
+
+
+@dataclasses.dataclass(frozen=True)
 class Camera:
     """Where a picture of the animal is taken from, following one of its bodies.
 
@@ -141,6 +184,7 @@ class Body(Immutable):
         reference_frames: Number of future reference frames in the observation.
         reference_stride: Control steps between two of these frames.
         pd: Gains of the `pd` controller.
+        balance: Gains of the `balance` controller; None for an animal that does not walk.
         camera: View for pictures.
         aliases: Names of joints in published recordings where they differ, to the model's.
         feet: Bodies that carry the animal's weight, each with all that it carries in turn; empty
@@ -179,6 +223,7 @@ class Body(Immutable):
     reference_stride: int
     pd: PDGains
     camera: Camera
+    balance: BalanceGains | None = None
     keypoint_order: tuple[str, ...] = ()
     aliases: Mapping[str, str] = dataclasses.field(default_factory=dict)
     feet: tuple[str, ...] = ()

@@ -15,6 +15,7 @@ from mimic_envs.bodies import fly_table as table
 from mimic_envs.bodies import hexapod
 from mimic_envs.bodies.arena import add_floor, add_sun
 from mimic_envs.bodies.body import (
+    BalanceGains,
     Body,
     Camera,
     Keypoint,
@@ -312,6 +313,14 @@ BODY = Body(
     # the joints' own damping, ten times critical at such inertias, does all of the damping; from
     # 150 to 290 Hz the score stays within 0.65 +- 0.05, from 320 Hz on the joints ring
     pd=PDGains(frequency_hz=150.0, damping_ratio=1.0),
+    balance=BalanceGains(
+        frequency_hz=192,
+        damping_ratio=1.0,
+        root_frequency_hz=25.5,
+        root_damping_ratio=0.3,
+        turn_frequency_hz=25.9,
+        turn_damping_ratio=0.3,
+    ),
     camera=Camera(distance=0.72, azimuth_deg=120.0, elevation_deg=-18.0),
     aliases=STAC_NAMES,
     feet=hexapod.claws(LEGS),

@@ -11,6 +11,7 @@ import mujoco
 
 from mimic_envs.bodies.arena import add_floor, add_sun
 from mimic_envs.bodies.body import (
+    BalanceGains,
     Body,
     Camera,
     Keypoint,
@@ -332,6 +333,14 @@ BODY = Body(
     reference_frames=5,
     reference_stride=2,
     pd=PDGains(frequency_hz=50.0, damping_ratio=1.0),
+    balance=BalanceGains(
+        frequency_hz=26.0,
+        damping_ratio=1.0,
+        root_frequency_hz=3.45,
+        root_damping_ratio=0.28,
+        turn_frequency_hz=3.5,
+        turn_damping_ratio=0.3,
+    ),
     camera=Camera(distance=0.42, azimuth_deg=120.0, elevation_deg=-16.0),
     feet=("foot_L", "foot_R", "hand_L", "hand_R"),
     forward_axis=(1.0, 0.0, 0.0),

@@ -17,6 +17,7 @@ from mimic_envs.bodies import hexapod
 from mimic_envs.bodies import stick_insect_table as table
 from mimic_envs.bodies.arena import add_floor, add_sun
 from mimic_envs.bodies.body import (
+    BalanceGains,
     Body,
     Camera,
     Keypoint,
@@ -349,6 +350,14 @@ BODY = Body(
     # score 0.87 at 60 Hz and 0.95 at 90 Hz, but 0.61 at 100 Hz: torques that change every 10 ms
     # then shake the animal
     pd=PDGains(frequency_hz=75.0, damping_ratio=1.0),
+    balance=BalanceGains(
+        frequency_hz=58.8,
+        damping_ratio=1.0,
+        root_frequency_hz=7.8,
+        root_damping_ratio=0.3,
+        turn_frequency_hz=7.91,
+        turn_damping_ratio=0.3,
+    ),
     camera=Camera(distance=4.6, azimuth_deg=125.0, elevation_deg=-22.0),
     aliases=STAC_NAMES,
     feet=hexapod.claws(LEGS),

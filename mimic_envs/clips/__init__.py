@@ -2,6 +2,7 @@
 
 from mimic_envs.clips.catalog import builtin_sets, load
 from mimic_envs.clips.clipset import ClipSet
+from mimic_envs.clips.dynamics import motion_forces
 from mimic_envs.clips.edit import concat, trim
 from mimic_envs.clips.exporters import export_clips
 from mimic_envs.clips.importers import ImportReport, import_clips, import_stac
@@ -25,6 +26,7 @@ __all__ = [
     "join",
     "load",
     "mirror",
+    "motion_forces",
     "resample",
     "speeds",
     "split",

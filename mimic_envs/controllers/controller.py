@@ -92,6 +92,7 @@ _CONTROLLERS: dict[str, str | object] = {
     "zero": "mimic_envs.controllers.zero:ZeroController",
     "random": "mimic_envs.controllers.random:RandomController",
     "pd": "mimic_envs.controllers.pd:PDController",
+    "balance": "mimic_envs.controllers.balance:BalanceController",
     "mpc": "mimic_envs.controllers.mpc:MPCController",
     "wbc": "mimic_envs.controllers.wbc:WBCController",
 }

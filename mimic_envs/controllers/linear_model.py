@@ -12,6 +12,7 @@ import numpy as np
 from mimic_envs import bodies
 from mimic_envs.mdp import indices, rotations
 from mimic_envs.mdp.axes import Axes
+from mimic_envs.mdp.soles import Soles
 from mimic_envs.physics.backend import control_range
 
 _Dynamics = mujoco.mjtDyn
@@ -88,16 +89,10 @@ class LinearModel:
         self.left[self._filtered] = 1.0 - model.opt.timestep / constant
         self._axes = Axes(model)
         self._body_inertia = _body_inertia(model)
-        floor = next(g for g in range(model.ngeom) if _is_plane(model, g))
-        self._floor = float(model.geom_pos[floor, 2])
-        touching = [g for g in body.soles if _touches(model, g, floor)]
-        points = [point for geom in touching for point in _points(model, geom)]
-        self._point_bodies = np.array([p[0] for p in points])
-        self._point_centres = np.array([p[1] for p in points], np.float32)
-        self._point_shapes = np.array([p[2] for p in points], np.float32)
-        self.friction = float(max(model.geom_friction[g, 0] for g in touching))
+        self._soles = Soles(body)
+        self.friction = self._soles.friction
         tracked = [body.body_names.index(name) for name in body.tracked_bodies]
-        self.limbs = _nearest(model, tracked, self._point_bodies)
+        self.limbs = _nearest(model, tracked, self._soles.owners)
 
     def activation(self, act: jax.Array) -> jax.Array:
         """Activations as the actions that would hold them, (nu,); 0 where there is none.
@@ -132,7 +127,7 @@ class LinearModel:
         inertia = jnp.einsum("b,bki,bkj->ij", masses, linear, linear)
         inertia += jnp.einsum("bki,bkl,blj->ij", angular, turned, angular)
         weighted = jnp.einsum("b,bki->ki", masses, linear)
-        gap, points = self._contact_points(xpos, rotation)
+        gap, points = self._soles.lowest(xpos, rotation)
         hinges = model.jnt_qposadr[1:]
         return known._replace(
             inertia=inertia + np.diag(model.dof_armature).astype(np.float32),
@@ -143,7 +138,7 @@ class LinearModel:
             com=masses @ centres / self.total_mass,
             com_jacobian=weighted / self.total_mass,
             gap=gap,
-            contact=self.jacobian(known, points, self._point_bodies),
+            contact=self.jacobian(known, points, self._soles.owners),
         )
 
     def jacobian(self, pose: Pose, points: jax.Array, carriers: np.ndarray) -> jax.Array:
@@ -154,15 +149,6 @@ class LinearModel:
         """World position of the centre of mass, (3,), from body poses."""
         offset = rotations.rotate(xquat, jnp.asarray(self._model.body_ipos, jnp.float32))
         return self._model.body_mass.astype(np.float32) @ (xpos + offset) / self.total_mass
-
-    def _contact_points(self, xpos: jax.Array, rotation: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Heights above the floor and world positions of the lowest points."""
-        owner = self._point_bodies
-        turn = rotation[owner]
-        shape = jnp.einsum("pij,pjk,plk->pil", turn, self._point_shapes, turn)
-        centre = xpos[owner] + jnp.einsum("pij,pj->pi", turn, self._point_centres)
-        lowest = centre - shape[:, :, 2] / jnp.sqrt(shape[:, 2, 2])[:, None]
-        return lowest[:, 2] - self._floor, lowest
 
 
 def difference(qpos: jax.Array, other: jax.Array) -> jax.Array:
@@ -187,30 +173,6 @@ def _require(body: bodies.Body) -> None:
             f"body {body.name!r} has no linear model: it needs a free root, hinges and torque "
             "motors, direct or with a first-order activation; use controller 'pd'"
         )
-
-
-def _is_plane(model: mujoco.MjModel, geom: int) -> bool:
-    return bool(model.geom_type[geom] == mujoco.mjtGeom.mjGEOM_PLANE)
-
-
-def _touches(model: mujoco.MjModel, geom: int, floor: int) -> bool:
-    own = model.geom_contype[geom] & model.geom_conaffinity[floor]
-    theirs = model.geom_contype[floor] & model.geom_conaffinity[geom]
-    return geom != floor and bool(own | theirs)
-
-
-def _points(model: mujoco.MjModel, geom: int) -> list[tuple[int, np.ndarray, np.ndarray]]:
-    """Ellipsoids whose lowest points a geom stands on: body, centre, squared shape matrix."""
-    flat = np.zeros(9)
-    mujoco.mju_quat2Mat(flat, model.geom_quat[geom])
-    turn, size = flat.reshape(3, 3), model.geom_size[geom]
-    owner, place = int(model.geom_bodyid[geom]), model.geom_pos[geom]
-    kind = model.geom_type[geom]
-    if kind == mujoco.mjtGeom.mjGEOM_CAPSULE:
-        ends = (place - size[1] * turn[:, 2], place + size[1] * turn[:, 2])
-        return [(owner, end, size[0] ** 2 * np.eye(3)) for end in ends]
-    radii = size if kind == mujoco.mjtGeom.mjGEOM_ELLIPSOID else np.full(3, size[0])
-    return [(owner, place, turn @ np.diag(radii**2) @ turn.T)]
 
 
 def _body_inertia(model: mujoco.MjModel) -> np.ndarray:

@@ -5,6 +5,8 @@
 | `torque` | the control of each actuator, within its range | actuators |
 | `pd_residual` | added to the controls of PD control towards the reference pose | actuators |
 | `pd_targets` | added to the reference's joint angles that PD control aims at | tracked joints |
+| `balance_residual` | added to the controls of balance on the reference | actuators |
+| `balance_targets` | added to the reference's joint angles that balance aims at | tracked joints |
 | `posture` | joint angles that PD control aims at, about the rest pose | tracked joints |
 
 `torque` is the plain actuator, be it a motor or a muscle. Terms that need the reference work in
@@ -22,13 +24,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from mimic_envs import bodies, registry
-from mimic_envs.mdp import indices, pd
+from mimic_envs.mdp import balance, indices, pd
 from mimic_envs.mdp.command import Command
 from mimic_envs.mdp.poses import rest_qpos
 from mimic_envs.physics import PhysicsState
 
 REACH_RAD = 0.5
-"""How far from the reference `pd_targets` can aim, rad."""
+"""How far from the reference `pd_targets` and `balance_targets` can aim, rad."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,6 +42,7 @@ class ActionTerm:
         name: Its registry name.
         is_plain: Whether an action already is the control, so that nothing has to be computed.
         needs_pose: Whether it adds to PD control towards the pose that the command asks for.
+        needs_forces: Whether it adds to balance, which needs the forces of the motion as well.
         has_inverse: Whether there is an `action` for every control.
     """
 
@@ -47,6 +50,7 @@ class ActionTerm:
     name: ClassVar[str]
     is_plain: ClassVar[bool] = False
     needs_pose: ClassVar[bool] = False
+    needs_forces: ClassVar[bool] = False
     has_inverse: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
@@ -165,9 +169,62 @@ class PDTargets(_PDTerm):
         self, command: Command, state: Any, physics: PhysicsState, action: jax.Array
     ) -> jax.Array:
         """See `ActionTerm.control`."""
-        dofs = indices.of(self.body).tracked_dofs
-        offset = jnp.zeros(self.body.model.nv).at[dofs].set(REACH_RAD * action)
-        return self._towards_pose(command, state, physics, offset)
+        return self._towards_pose(command, state, physics, _offset(self.body, action))
+
+
+class _BalanceTerm(ActionTerm):
+    """Base of terms that act by balance on the reference motion, see `mimic_envs.mdp.balance`.
+
+    Raises:
+        ValueError: The body cannot be balanced.
+    """
+
+    needs_forces = True
+
+    def __post_init__(self) -> None:
+        balance.law(self.body)
+
+    def _balanced(
+        self, command: Command, state: Any, physics: PhysicsState, offset: jax.Array | float = 0.0
+    ) -> jax.Array:
+        """Controls of balance, (nu,), see `Balance.control`."""
+        return balance.law(self.body).control(physics, command.next_motion(state), offset)
+
+
+class BalanceResidual(_BalanceTerm):
+    """Balance on the reference motion one step later, plus the action."""
+
+    name = "balance_residual"
+    has_inverse = True
+
+    def control(
+        self, command: Command, state: Any, physics: PhysicsState, action: jax.Array
+    ) -> jax.Array:
+        """See `ActionTerm.control`."""
+        return jnp.clip(self._balanced(command, state, physics) + action, -1.0, 1.0)
+
+    def action(
+        self, command: Command, state: Any, physics: PhysicsState, control: jax.Array
+    ) -> jax.Array:
+        """See `ActionTerm.action`."""
+        return control - self._balanced(command, state, physics)
+
+
+class BalanceTargets(_BalanceTerm):
+    """Balance on the reference motion one step later, moved by the action times 0.5 rad."""
+
+    name = "balance_targets"
+
+    @property
+    def size(self) -> int:
+        """Number of tracked joints."""
+        return len(self.body.tracked_joints)
+
+    def control(
+        self, command: Command, state: Any, physics: PhysicsState, action: jax.Array
+    ) -> jax.Array:
+        """See `ActionTerm.control`."""
+        return self._balanced(command, state, physics, _offset(self.body, action))
 
 
 class Posture(_PDTerm):
@@ -191,10 +248,18 @@ class Posture(_PDTerm):
         return pd.law(self.body).control(physics, pose, jnp.zeros(model.nv))
 
 
+def _offset(body: bodies.Body, action: jax.Array) -> jax.Array:
+    """Displacement of the reference's degrees of freedom by an action of tracked joints, (nv,)."""
+    dofs = indices.of(body).tracked_dofs
+    return jnp.zeros(body.model.nv).at[dofs].set(REACH_RAD * action)
+
+
 ACTIONS: dict[str, str | object] = {
     "torque": Torque,
     "pd_residual": PDResidual,
     "pd_targets": PDTargets,
+    "balance_residual": BalanceResidual,
+    "balance_targets": BalanceTargets,
     "posture": Posture,
 }
 """Action terms by name."""
@@ -212,7 +277,9 @@ def make(name: str, body: bodies.Body, command: Command) -> ActionTerm:
         ValueError: No such term, or one that the body or the command does not serve.
     """
     term = registry.resolve("action", name, ACTIONS)(body)
-    if term.needs_pose and not command.has_poses:
+    if (term.needs_pose and not command.has_poses) or (
+        term.needs_forces and not command.has_motions
+    ):
         raise ValueError(
             f"action {name!r} follows a reference pose, and this task has none: use 'torque' or "
             "'posture'"

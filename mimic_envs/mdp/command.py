@@ -31,6 +31,26 @@ class Start:
     xquat: jax.Array | None = None
 
 
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Motion:
+    """A reference motion at one instant, with the forces that it needs.
+
+    Attributes:
+        qpos: Generalized positions, (nq,).
+        qvel: Generalized velocities, (nv,).
+        xpos: World positions of all bodies, (nbody, 3).
+        xquat: World quaternions of all bodies, (nbody, 4).
+        force: Generalized force of the motion without contacts, M qacc + bias, (nv,).
+    """
+
+    qpos: jax.Array
+    qvel: jax.Array
+    xpos: jax.Array
+    xquat: jax.Array
+    force: jax.Array
+
+
 class Command:
     """Base of commands. A command is a pytree, whose leaves may be arrays such as clips.
 
@@ -146,7 +166,28 @@ class Command:
         """
         raise ValueError("this task asks for no pose of the body")
 
+    def next_motion(self, state: Any) -> Motion:
+        """Return the motion that is asked for one control step later; see `with_forces`.
+
+        Raises:
+            ValueError: The command asks for no motion, or its forces are not known.
+        """
+        raise ValueError("this task asks for no motion of the body")
+
+    def with_forces(self) -> Command:
+        """Return this command with the forces that its motions need. Host.
+
+        Raises:
+            ValueError: The command asks for no motion.
+        """
+        raise ValueError("this task asks for no motion of the body")
+
     @property
     def has_poses(self) -> bool:
         """Whether there is a `next_pose`."""
         return type(self).next_pose is not Command.next_pose
+
+    @property
+    def has_motions(self) -> bool:
+        """Whether there is a `next_motion`."""
+        return type(self).next_motion is not Command.next_motion

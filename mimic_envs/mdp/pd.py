@@ -51,8 +51,14 @@ def law(body: bodies.Body) -> PD:
 class PD:
     """See the module; `law` shares one for each body.
 
-    Gains are arrays (nv,), zero at the root, which no actuator moves. They follow from the
-    body alone: inertia is taken in its rest pose.
+    Arrays are (nv,), zero at the root, which no actuator moves. They follow from the body alone:
+    inertia is taken in its rest pose.
+
+    Attributes:
+        inertia: Apparent inertia of the joints, float64.
+        damping: Passive damping.
+        stiffness: Passive stiffness.
+        rest: Angles at which the passive springs rest, rad.
 
     Raises:
         ValueError: An actuator of the body is of a kind that cannot be inverted.
@@ -62,12 +68,12 @@ class PD:
         self._body, self._at = body, indices.of(body)
         self._at.actuation.require_moments(f"PD control of body {body.name!r}")
         self._dynamics = _Activation(body)
-        gains = _joint_gains(body, self._at)
-        self.kp, self.kd, self.damping, self.stiffness, self.rest = (
-            x.astype(np.float32) for x in gains
-        )
-        kp = gains[0]
-        self._weight = np.where(kp > 0, 1.0 / np.sqrt(np.maximum(kp, 1e-12)), 0.0)
+        joints = _joint_properties(body, self._at)
+        self.inertia = joints[0]
+        self.damping, self.stiffness, self.rest = (x.astype(np.float32) for x in joints[1:])
+        stiffness = joints[0] * (2 * np.pi * body.pd.frequency_hz) ** 2
+        known = stiffness > 0
+        self._weight = np.where(known, 1.0 / np.sqrt(np.maximum(stiffness, 1e-12)), 0.0)
         self._inverse = None
         if self._at.actuation.moment_is_fixed and self._at.actuation.force_is_linear:
             inverse = _pseudo_inverse(body.model, self._at, self._weight)
@@ -88,7 +94,11 @@ class PD:
             qvel: Its velocities, (nv,); likewise.
             offset: Added to the angle of each degree of freedom, rad, (nv,).
         """
-        wanted = self.activation(physics, qpos, qvel, offset)
+        return self.control_for(physics, self.torque(physics, qpos, qvel, offset))
+
+    def control_for(self, physics: PhysicsState, torque: jax.Array) -> jax.Array:
+        """Return the controls, (nu,) within [-1, 1], that bring about joint torques, (nv,)."""
+        wanted = self.activation_for(physics, torque)
         control = self._dynamics.control(physics.act, wanted)
         middle, half = control_range(self._body.model)
         return jnp.clip((control - middle) / np.maximum(half, 1e-12), -1.0, 1.0)
@@ -99,32 +109,40 @@ class PD:
         qpos: jax.Array,
         qvel: jax.Array,
         offset: jax.Array | float = 0.0,
+        gains: bodies.PDGains | None = None,
     ) -> jax.Array:
-        """Return the generalized force that the joints should get, (nv,). See `control`."""
-        at = self._at
+        """Return the generalized force that the joints should get, (nv,).
+
+        Args:
+            physics: See `control`.
+            qpos: See `control`.
+            qvel: See `control`.
+            offset: See `control`.
+            gains: Other gains than the body's; their numbers may be traced.
+        """
+        at, gains = self._at, gains or self._body.pd
+        omega = 2 * np.pi * gains.frequency_hz
+        kp = jnp.asarray(self.inertia * omega**2, jnp.float32)
+        wanted = 2 * gains.damping_ratio * omega * self.inertia
+        kd = jnp.asarray(jnp.maximum(wanted - self.damping, 0.0), jnp.float32)
         zero = jnp.zeros_like(qvel)
         angle = zero.at[at.hinge_dofs].set(qpos[at.hinges])
         error = angle - zero.at[at.hinge_dofs].set(physics.qpos[at.hinges])
-        torque: jax.Array = jnp.asarray(self.kp) * error + self.kd * (qvel - physics.qvel)
+        torque: jax.Array = kp * error + kd * (qvel - physics.qvel)
         torque += self.damping * qvel + self.stiffness * (angle - self.rest)
-        return torque + self.kp * offset
+        return torque + kp * offset
 
-    def activation(
-        self,
-        physics: PhysicsState,
-        qpos: jax.Array,
-        qvel: jax.Array,
-        offset: jax.Array | float = 0.0,
-    ) -> jax.Array:
-        """Return wanted activations, or controls of actuators without any, (nu,).
+    def activation_for(self, physics: PhysicsState, torque: jax.Array) -> jax.Array:
+        """Return activations that bring about joint torques, (nv,).
 
-        See `control` for the arguments.
+        Returns:
+            (nu,); of actuators without activation their controls.
         """
         actuation, low, high = self._at.actuation, self._dynamics.low, self._dynamics.high
         moment = actuation.moment(physics.qpos, physics.xpos, physics.xquat)
         length = actuation.length(physics.qpos, physics.xpos, physics.xquat)
         gain, bias = actuation.gain_and_bias(length, moment @ physics.qvel)
-        torque = self.torque(physics, qpos, qvel, offset) - moment.T @ bias
+        torque = torque - moment.T @ bias
         if self._inverse is not None:
             return jnp.clip(jnp.asarray(self._inverse) @ torque, low, high)
         weight = jnp.asarray(self._weight, jnp.float32)
@@ -186,28 +204,24 @@ class _Activation:
         return (wanted - decay * present) / (1.0 - decay)
 
 
-def _joint_gains(
+def _joint_properties(
     body: bodies.Body, at: Indices
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return kp, kd, passive damping, stiffness and spring angle of each degree of freedom."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return inertia, passive damping, stiffness and spring angle of each degree of freedom."""
     model = body.model
     data = mujoco.MjData(model)
     data.qpos[:] = rest_qpos(body)
     mujoco.mj_forward(model, data)
     mass = np.zeros((model.nv, model.nv))
     mujoco.mj_fullM(model, data, mass)
-    inertia = 1.0 / np.diag(np.linalg.inv(mass))
+    inertia = np.zeros(model.nv)
+    inertia[at.hinge_dofs] = (1.0 / np.diag(np.linalg.inv(mass)))[at.hinge_dofs]
     joints = [body.joint_names.index(name) for name in body.hinge_names]
     damping, stiffness, rest = np.zeros(model.nv), np.zeros(model.nv), np.zeros(model.nv)
     damping[at.hinge_dofs] = model.dof_damping[at.hinge_dofs]
     stiffness[at.hinge_dofs] = model.jnt_stiffness[joints]
     rest[at.hinge_dofs] = model.qpos_spring[at.hinges]
-    kp, kd = np.zeros(model.nv), np.zeros(model.nv)
-    omega = 2 * np.pi * body.pd.frequency_hz
-    kp[at.hinge_dofs] = (inertia * omega**2)[at.hinge_dofs]
-    wanted = 2 * body.pd.damping_ratio * inertia * omega
-    kd[at.hinge_dofs] = np.maximum(wanted - damping, 0.0)[at.hinge_dofs]
-    return kp, kd, damping, stiffness, rest
+    return inertia, damping, stiffness, rest
 
 
 def _pseudo_inverse(model: mujoco.MjModel, at: Indices, weight: np.ndarray) -> np.ndarray:

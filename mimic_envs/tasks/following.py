@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mimic_envs.clips import ClipSet
-from mimic_envs.mdp.command import Command, Start
+from mimic_envs.mdp.command import Command, Motion, Start
 from mimic_envs.mdp.indices import Indices
 from mimic_envs.tasks.reference import Host, Reference, Target, unpack
 from mimic_envs.tasks.sampling import Place, Sampling
@@ -187,3 +187,16 @@ class Clips(Command):
         """The reference one frame later."""
         frame = self.reference.frame(state.clip, state.frame + 1)
         return frame.qpos, frame.qvel
+
+    def next_motion(self, state: Place) -> Motion:
+        """The reference one frame later."""
+        frame = self.reference.frame(state.clip, state.frame + 1)
+        if frame.force is None:
+            raise ValueError("the forces of the clips are not known: use Command.with_forces()")
+        return Motion(frame.qpos, frame.qvel, frame.xpos, frame.xquat, frame.force)
+
+    def with_forces(self) -> Clips:
+        """See `Command.with_forces`."""
+        if self.reference.force is not None:
+            return self
+        return dataclasses.replace(self, reference=self.reference.with_forces(self.clips))

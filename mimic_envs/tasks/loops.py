@@ -107,8 +107,12 @@ class Loops:
         each = angle[..., None], shift[..., None, :]
         xpos = plane.moved_points(own.xpos, *each, jnp)
         xquat = plane.turned_rotation(own.xquat, each[0], jnp)
+        force = own.force
+        if force is not None:  # turns as velocities do
+            force = self.plane.moved_velocity(force, angle, jnp).astype(jnp.float32)
         return dataclasses.replace(
             own,
+            force=force,
             qpos=self.plane.moved(own.qpos, angle, shift, jnp).astype(jnp.float32),
             qvel=self.plane.moved_velocity(own.qvel, angle, jnp).astype(jnp.float32),
             xpos=jnp.where(moving, xpos, own.xpos),

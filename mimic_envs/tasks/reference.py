@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from mimic_envs import bodies
-from mimic_envs.clips import ClipSet, close, resample
+from mimic_envs.clips import ClipSet, close, motion_forces, resample
 from mimic_envs.mdp.indices import Indices
 from mimic_envs.tasks.loops import Loops
 
@@ -35,12 +35,16 @@ class Host:
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class Frame:
-    """The reference at one instant: `qpos` (nq,), `qvel` (nv,), `xpos`, `xquat` of all bodies."""
+    """The reference at one instant: `qpos` (nq,), `qvel` (nv,), `xpos`, `xquat` of all bodies.
+
+    `force` (nv,) is what the motion needs without contacts; None if the reference has none.
+    """
 
     qpos: jax.Array
     qvel: jax.Array
     xpos: jax.Array
     xquat: jax.Array
+    force: jax.Array | None = None
 
 
 @jax.tree_util.register_dataclass
@@ -81,6 +85,8 @@ class Reference:
         lengths: Frames of each clip, (C,) int32; what lies beyond is padding.
         count: Number of clips, int32; C may be larger, see `_padded`.
         loops: How clips go on when they end; None if they do not, and stay at their last frame.
+        force: Generalized forces of the motion without contacts, (C, T, nv), see
+            `mimic_envs.clips.motion_forces`; None where nothing asks for them.
     """
 
     qpos: jax.Array | np.ndarray
@@ -91,6 +97,7 @@ class Reference:
     lengths: jax.Array | np.ndarray
     count: jax.Array | np.ndarray
     loops: Loops | None = None
+    force: jax.Array | np.ndarray | None = None
 
     def frame(self, clip: jax.Array, frame: jax.Array) -> Frame:
         """The reference of a clip at frames; see `row` for those past the clip's end."""
@@ -98,6 +105,8 @@ class Reference:
         # host arrays cannot be indexed with traced numbers
         arrays = (jnp.asarray(x) for x in (self.qpos, self.qvel, self.xpos, self.xquat))
         found = Frame(*(x[clip, at] for x in arrays))
+        if self.force is not None:
+            found = dataclasses.replace(found, force=jnp.asarray(self.force)[clip, at])
         if self.loops is None:
             return found
         _, lap = self.loops.place(clip, frame, self.lengths)
@@ -106,6 +115,16 @@ class Reference:
     def packed_target(self, clip: jax.Array, frame: jax.Array) -> jax.Array:
         """Rows of `targets`, as they are in the clip; see `row` for frames past its end."""
         return jnp.asarray(self.targets)[clip, self.row(clip, frame)]
+
+    def with_forces(self, clips: ClipSet) -> Reference:
+        """Return the reference with the forces of its motions; `clips` are those it is made of."""
+        force = motion_forces(clips)
+        more = [
+            (0, have - want) for have, want in zip(self.qpos.shape, force.shape[:2], strict=False)
+        ]
+        return dataclasses.replace(
+            self, force=np.pad(force, [*more, (0, 0)]) if any(more) else force
+        )
 
     def row(self, clip: jax.Array, frame: jax.Array) -> jax.Array:
         """Where frames are in the arrays: past a clip's end at its last one, or in a next lap."""

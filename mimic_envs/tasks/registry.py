@@ -109,10 +109,11 @@ def make(name: str | Any, body: bodies.Body, action: str, options: Mapping[str, 
         hints = type_hints(specification.Options)
     given = {n: accepted(n, value, hints.get(n, Any)) for n, value in options.items()}
     command = specification.command(body, specification.Options(**given))
+    term = actions.make(action, body, command)
     return Task(
         name=name,
         at=indices.of(body),
-        command=command,
-        action=actions.make(action, body, command),
+        command=command.with_forces() if term.needs_forces else command,
+        action=term,
         **specification.rows(body),
     )

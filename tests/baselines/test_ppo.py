@@ -170,7 +170,7 @@ def test_the_learning_rate_follows_the_divergence(follow: ToyEnv, too_large: boo
     for _ in range(30):
         before = float(state.learning_rate)
         state, report = ppo_.update(follow, state)
-        kl = float(report["train/approximate_kl"])
+        kl = float(report["train/typical_kl"])
         assert float(report["train/learning_rate"]) == before
         factor = 1 / 1.5 if kl > 2 * target else 1.5 if kl < target / 2 else 1.0
         expected = np.clip(before * factor, *ppo_.config.learning_rate_bounds)
@@ -178,6 +178,21 @@ def test_the_learning_rate_follows_the_divergence(follow: ToyEnv, too_large: boo
         found.append(kl)
     assert (found[0] > 2 * target) if too_large else (found[0] < target / 2)
     assert 0.4 * target < np.median(found[-10:]) < 2.5 * target
+
+
+def test_only_the_actor_s_rate_follows_the_divergence(follow: ToyEnv) -> None:
+    """With a target that cannot be met the actor comes to rest and the critic goes on learning."""
+    ppo_ = learner("mlp", 30, environments=16, unroll=8, target_kl=1e-12)
+    state = ppo_.init(follow, jax.random.PRNGKey(0))
+    for _ in range(20):
+        before, (state, _) = state, ppo_.update(follow, state)
+
+    def moved(part: str) -> float:
+        change = jax.tree.map(jnp.subtract, state.params[part], before.params[part])
+        return float(optax.tree.norm(change))
+
+    assert moved("critic") > 100 * moved("actor")
+    assert float(before.learning_rate) < 1e-3 * ppo_.config.learning_rate
 
 
 def test_an_actor_that_can_do_something_waits_for_the_critic(follow: ToyEnv) -> None:

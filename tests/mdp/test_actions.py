@@ -37,8 +37,14 @@ def test_an_action_of_zero_is_pd(body: str, name: str) -> None:
 
 
 def test_sizes_are_those_of_the_table() -> None:
-    sizes = {name: make("mouse_arm", action=name).action_size for name in actions.ACTIONS}
+    """Balance serves walkers alone."""
+    names = [name for name in actions.ACTIONS if not name.startswith("balance")]
+    sizes = {name: make("mouse_arm", action=name).action_size for name in names}
     assert sizes == {"torque": 9, "pd_residual": 9, "pd_targets": 4, "posture": 4}
+    with pytest.raises(ValueError, match="body 'mouse_arm' cannot be balanced: it needs a free"):
+        make("mouse_arm", action="balance_targets")
+    walker = make("stick_insect", action="balance_targets")
+    assert walker.action_size == len(walker.body.tracked_joints)
 
 
 def test_targets_move_joints_by_half_a_radian_at_most() -> None:
