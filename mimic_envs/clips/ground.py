@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
+import hashlib
 from collections.abc import Callable
 
 import numpy as np
 
 from mimic_envs import bodies
-from mimic_envs.clips import kinematics, soles, stance
+from mimic_envs.cache import writable_folder
+from mimic_envs.clips import derived, kinematics, soles, stance
 from mimic_envs.clips.clipset import ClipSet
 from mimic_envs.clips.grounding import Problem, Skeleton, Widths
 
+VERSION = 1
+"""Of the method: with another one, motions are made anew."""
 _WINDOW = 500
 """Frames that are found at once; longer motions are found piece by piece."""
 _AHEAD = 50
@@ -46,7 +52,33 @@ def ground(
         motions.append(_grounded(body, points, skeleton, qpos, clips.fps, down, widths or Widths()))
         done += len(motion)
     progress(done, total)
-    return clips.replace_motion([motion.astype(np.float32) for motion in motions], clips.fps)
+    made = clips.replace_motion([motion.astype(np.float32) for motion in motions], clips.fps)
+    return dataclasses.replace(made, recording=clips.recorded)
+
+
+def grounded(clips: ClipSet) -> ClipSet:
+    """Return what `ground` does, from a file in the cache directory if it was made before.
+
+    Args:
+        clips: Clips; those that have a recording already are returned as they are.
+
+    Raises:
+        ValueError: See `ground`.
+    """
+    if clips.recording is not None:
+        return clips
+    key = f"{VERSION} {clips.content_hash} "
+    key += derived.fingerprint(clips.body.model, clips.qpos, clips.lengths, clips.fps)
+    name = hashlib.sha256(key.encode()).hexdigest()
+    path = writable_folder("grounded") / f"{name}.h5"
+    if path.is_file():
+        with contextlib.suppress(ValueError, OSError):  # a damaged file is made again
+            found = ClipSet.load(path, clips.body)
+            return dataclasses.replace(found, folder=clips.folder, recording=clips)
+    made = ground(clips)
+    with contextlib.suppress(OSError):  # a full disk costs time, not the result
+        made.save(path)
+    return made
 
 
 def unit(body: bodies.Body, motion: np.ndarray) -> np.ndarray:

@@ -9,6 +9,8 @@ recordings of all three the speeds of feet have two peaks, with few of them near
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 from scipy.ndimage import gaussian_filter1d, minimum_filter1d
 
@@ -81,6 +83,6 @@ def _smoothed(values: np.ndarray, width: float) -> np.ndarray:
 def _drop_runs(flags: np.ndarray, value: bool, shortest: int) -> None:
     """Turn runs of a value that are shorter than that, and do not touch an end, in place."""
     edges = np.flatnonzero(np.diff(flags.astype(np.int8))) + 1
-    for start, stop in zip(edges[:-1], edges[1:], strict=True):
+    for start, stop in itertools.pairwise(edges):
         if flags[start] == value and stop - start < shortest:
             flags[start:stop] = not value

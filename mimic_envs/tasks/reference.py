@@ -81,6 +81,7 @@ class Reference:
         lengths: Frames of each clip, (C,) int32; what lies beyond is padding.
         count: Number of clips, int32; C may be larger, see `_padded`.
         loops: How clips go on when they end; None if they do not, and stay at their last frame.
+        recorded: `targets` of the recording that the clips were made from; None if they are it.
     """
 
     qpos: jax.Array | np.ndarray
@@ -91,6 +92,7 @@ class Reference:
     lengths: jax.Array | np.ndarray
     count: jax.Array | np.ndarray
     loops: Loops | None = None
+    recorded: jax.Array | np.ndarray | None = None
 
     def frame(self, clip: jax.Array, frame: jax.Array) -> Frame:
         """The reference of a clip at frames; see `row` for those past the clip's end."""
@@ -106,6 +108,12 @@ class Reference:
     def packed_target(self, clip: jax.Array, frame: jax.Array) -> jax.Array:
         """Rows of `targets`, as they are in the clip; see `row` for frames past its end."""
         return jnp.asarray(self.targets)[clip, self.row(clip, frame)]
+
+    def packed_recorded(self, clip: jax.Array, frame: jax.Array) -> jax.Array | None:
+        """Rows of `recorded` as `packed_target`; None if the clips are the recording."""
+        if self.recorded is None:
+            return None
+        return jnp.asarray(self.recorded)[clip, self.row(clip, frame)]
 
     def row(self, clip: jax.Array, frame: jax.Array) -> jax.Array:
         """Where frames are in the arrays: past a clip's end at its last one, or in a next lap."""
@@ -210,9 +218,15 @@ def from_clips(
     if blend_s is not None:
         resampled, laps = close(resampled, blend_s)
     arrays = [resampled.qpos, resampled.qvel, resampled.xpos, resampled.xquat]
-    qpos, qvel, xpos, xquat, targets = _padded([*arrays, _packed(at, resampled)])
+    if resampled.recording is None:
+        qpos, qvel, xpos, xquat, targets = _padded([*arrays, _packed(at, resampled)])
+        recorded = None
+    else:
+        both = _packed(at, resampled), _packed(at, resampled.recording)
+        qpos, qvel, xpos, xquat, targets, recorded = _padded([*arrays, *both])
     lengths = np.ones(len(qpos), np.int32)
     lengths[: len(resampled)] = resampled.lengths
     count = np.asarray(len(resampled), np.int32)
     loops = None if laps is None else Loops.of(body, laps, len(qpos))
-    return Reference(qpos, qvel, xpos, xquat, targets, lengths, count, loops), resampled
+    made = Reference(qpos, qvel, xpos, xquat, targets, lengths, count, loops, recorded)
+    return made, resampled
