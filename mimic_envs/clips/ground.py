@@ -47,7 +47,7 @@ def ground(
     skeleton, done, motions = Skeleton(body, points), 0, []
     for name, motion in zip(clips.names, clips.motions(), strict=True):
         progress(done, total)
-        qpos = unit(body, motion)
+        qpos = kinematics.unit(body.model, motion)
         down = standing(body, points, qpos, clips.fps, name)
         motions.append(_grounded(body, points, skeleton, qpos, clips.fps, down, widths or Widths()))
         done += len(motion)
@@ -67,7 +67,7 @@ def grounded(clips: ClipSet) -> ClipSet:
     """
     if clips.recording is not None:
         return clips
-    key = f"{VERSION} {clips.content_hash} "
+    key = f"{VERSION} {Widths()} {clips.content_hash} "
     key += derived.fingerprint(clips.body.model, clips.qpos, clips.lengths, clips.fps)
     name = hashlib.sha256(key.encode()).hexdigest()
     path = writable_folder("grounded") / f"{name}.h5"
@@ -79,14 +79,6 @@ def grounded(clips: ClipSet) -> ClipSet:
     with contextlib.suppress(OSError):  # a full disk costs time, not the result
         made.save(path)
     return made
-
-
-def unit(body: bodies.Body, motion: np.ndarray) -> np.ndarray:
-    """Return a motion in float64, in which quaternions are of unit length."""
-    qpos = motion.astype(np.float64)
-    for where in kinematics.quaternion_slices(body.model):
-        qpos[:, where] /= np.linalg.norm(qpos[:, where], axis=1, keepdims=True)
-    return qpos
 
 
 def standing(

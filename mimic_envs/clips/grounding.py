@@ -55,7 +55,8 @@ class Widths:
         root_acceleration: Acceleration of the root; `root_turning` its angular acceleration.
         trunk_turning: Angular acceleration of joints of the trunk.
         limb_turning: That of the change of the limbs' joints.
-        press: Depth of standing feet in the floor.
+        press: Least depth of standing feet in the floor; `sink` the greatest. Between them a foot
+            is where it should be.
         clearance: Least height of swinging feet.
         softness: A point of a foot this much above its lowest one touches exp(-1) as much.
     """
@@ -63,24 +64,25 @@ class Widths:
     height: float = 5e-4
     sliding: float = 1e-3
     depth: float = 1e-3
-    root: float = 3e-3
-    root_rad: float = 0.01
+    root: float = 2e-3
+    root_rad: float = 0.015
     trunk_rad: float = 0.03
     limb_rad: float = 0.1
     tracked: float = 0.06
-    root_acceleration: float = 0.2
-    root_turning: float = 0.5
+    root_acceleration: float = 0.1
+    root_turning: float = 0.1
     trunk_turning: float = 1.0
     limb_turning: float = 2.0
     press: float = 1.25e-3
+    sink: float = 2.5e-3
     clearance: float = 5e-3
-    softness: float = 3e-3
+    softness: float = 1e-3
 
     def scaled(self, body: bodies.Body) -> Widths:
         """Return the same in the body's length unit and seconds."""
         length, (speed, time) = body.body_length, stance.units(body)
         units = {
-            **dict.fromkeys(("height", "depth", "root", "tracked", "press"), length),
+            **dict.fromkeys(("height", "depth", "root", "tracked", "press", "sink"), length),
             **dict.fromkeys(("clearance", "softness"), length),
             **dict.fromkeys(("root_turning", "trunk_turning", "limb_turning"), 1 / time**2),
             "root_acceleration": length / time**2,
@@ -277,6 +279,11 @@ class Problem:
         """How far points that do not touch are below where they may be, (T, P), at most 0."""
         return np.where(share == 0, np.minimum(heights - self._least, 0.0), 0.0)
 
+    def _misses(self, heights: np.ndarray) -> np.ndarray:
+        """How far points are above or below where standing feet are, (T, P)."""
+        least, most = -self._widths.sink, -self._widths.press
+        return heights - np.clip(heights, least, most)
+
     def _slips(self, poses: Poses, share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Where touching points are a frame later, (T - 1, P, 3), and how much it counts."""
         ahead = poses.carried(self._points.carriers, slice(None, -1), slice(1, None))
@@ -286,7 +293,7 @@ class Problem:
     def _cost(self, poses: Poses, change: np.ndarray, share: np.ndarray) -> np.ndarray:
         """Cost of each frame, (T,)."""
         w, heights = self._widths, self._points.heights(poses)
-        cost = (share * ((heights + w.press) / w.height) ** 2).sum(axis=1)
+        cost = (share * (self._misses(heights) / w.height) ** 2).sum(axis=1)
         cost += ((self._depths(heights, share) / w.depth) ** 2).sum(axis=1)
         ahead, weight = self._slips(poses, share)
         slips = ((ahead - poses.places[:-1])[..., :2] ** 2).sum(axis=2)
@@ -304,8 +311,9 @@ class Problem:
         w, heights = self._widths, self._points.heights(poses)
         rows = self._skeleton.jacobian(poses, poses.places, self._points.carriers)
         depths = self._depths(heights, share)
-        weight = share / w.height**2 + (depths < 0) / w.depth**2
-        wrong = np.where(share > 0, heights + w.press, depths)
+        misses = self._misses(heights)
+        weight = share * (misses != 0) / w.height**2 + (depths < 0) / w.depth**2
+        wrong = np.where(share > 0, misses, depths)
         own, slope = _normal(rows[:, :, 2], weight, wrong)
         coupling = self._lock(poses, rows, share, own, slope)
         bodies_ = self._skeleton.jacobian(

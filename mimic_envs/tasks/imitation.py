@@ -25,6 +25,7 @@ from mimic_envs import bodies
 from mimic_envs import clips as clips_
 from mimic_envs.clips import ClipSet
 from mimic_envs.clips.join import BLEND_S
+from mimic_envs.clips.similarity import SCORE_CAP
 from mimic_envs.mdp import indices, observations, rewards, rotations, terminations
 from mimic_envs.mdp.context import Context
 from mimic_envs.mdp.indices import Indices
@@ -34,10 +35,6 @@ from mimic_envs.tasks.following import Clips
 from mimic_envs.tasks.reference import Host, from_clips
 from mimic_envs.tasks.sampling import Sampling
 from mimic_envs.validation import NOT_NEGATIVE, POSITIVE, Range, check_fields
-
-SCORE_CAP = 0.25
-"""Mean body distance, in body lengths, at which a frame's score reaches zero."""
-
 
 @dataclasses.dataclass(frozen=True)
 class Options:
