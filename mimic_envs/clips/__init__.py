@@ -5,6 +5,7 @@ from mimic_envs.clips.clipset import ClipSet
 from mimic_envs.clips.dynamics import motion_forces
 from mimic_envs.clips.edit import concat, trim
 from mimic_envs.clips.exporters import export_clips
+from mimic_envs.clips.ground import ground, grounded
 from mimic_envs.clips.importers import ImportReport, import_clips, import_stac
 from mimic_envs.clips.join import close, join, speeds
 from mimic_envs.clips.mirror import mirror
@@ -21,6 +22,8 @@ __all__ = [
     "concat",
     "export_clips",
     "fetch",
+    "ground",
+    "grounded",
     "import_clips",
     "import_stac",
     "join",

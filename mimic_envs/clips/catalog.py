@@ -8,7 +8,8 @@ import pathlib
 
 from mimic_envs import bodies
 from mimic_envs.clips import importers, published
-from mimic_envs.clips.clipset import FORMAT, ClipSet
+from mimic_envs.clips.clip_file import FORMAT
+from mimic_envs.clips.clipset import ClipSet
 from mimic_envs.messages import unknown
 from mimic_envs.reading import open_hdf5
 

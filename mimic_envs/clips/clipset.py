@@ -16,19 +16,14 @@ import numpy as np
 
 from mimic_envs import bodies
 from mimic_envs.cache import writable_folder
-from mimic_envs.clips import array_files, derived
+from mimic_envs.clips import array_files, clip_file, derived
 from mimic_envs.clips.checks import check_names, check_rate, checked_motion
-from mimic_envs.clips.parts import Parts, blended, from_json, to_json
+from mimic_envs.clips.parts import Parts, blended, to_json
 from mimic_envs.files import atomically
 from mimic_envs.immutable import Immutable, ImmutableDict
-from mimic_envs.messages import brief, unknown
-from mimic_envs.reading import check_memory, open_hdf5, read_dataset, reading
-from mimic_envs.registry import OUTSIDE
+from mimic_envs.messages import unknown
+from mimic_envs.reading import check_memory, open_hdf5
 from mimic_envs.validation import POSITIVE, accepted, checked
-
-FORMAT = "mimic_envs.clips"
-FORMAT_VERSION = 1
-_DATASETS = ("joint_names", "clip_names", "clip_labels", "lengths", "qpos")
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -51,6 +46,9 @@ class ClipSet(Immutable):
         folder: Where velocities and body poses are kept as memory-mapped files; in memory if
             None. See `on_disk`.
         parts: What joined clips were made of, by their names, see `mimic_envs.clips.join`.
+        recording: What the animal did, where the motions here were changed so that they can be
+            followed better, see `mimic_envs.clips.ground`: clips of the same names and lengths,
+            which scores are taken against. None if the motions here are the recording.
     """
 
     body: bodies.Body
@@ -63,6 +61,12 @@ class ClipSet(Immutable):
     qpos: np.ndarray
     folder: pathlib.Path | None = None
     parts: Parts = dataclasses.field(default_factory=ImmutableDict)
+    recording: ClipSet | None = None
+
+    @property
+    def recorded(self) -> ClipSet:
+        """The clips that scores are taken against: `recording` if there is one."""
+        return self if self.recording is None else self.recording
 
     def __getstate__(self) -> dict[str, Any]:
         """Pickle no more than the fields: the rest is computed again."""
@@ -116,7 +120,8 @@ class ClipSet(Immutable):
     def nbytes(self) -> int:
         """Bytes of all arrays, whether they lie in memory, in files, or are not computed yet."""
         per_frame = sum(int(np.prod(s)) for s in derived.shapes(self.body.model).values())
-        return self.qpos.nbytes + 4 * self.qpos.shape[0] * self.qpos.shape[1] * per_frame
+        own = self.qpos.nbytes + 4 * self.qpos.shape[0] * self.qpos.shape[1] * per_frame
+        return own + (0 if self.recording is None else self.recording.nbytes)
 
     def on_disk(self, folder: str | os.PathLike[str] | None = None) -> ClipSet:
         """The same set with velocities and body poses in memory-mapped files.
@@ -128,7 +133,8 @@ class ClipSet(Immutable):
             folder: Where; a folder in the cache directory if not given.
         """
         chosen = pathlib.Path(folder) if folder is not None else writable_folder("clips")
-        return dataclasses.replace(self, folder=chosen)
+        recording = None if self.recording is None else self.recording.on_disk(chosen)
+        return dataclasses.replace(self, folder=chosen, recording=recording)
 
     @classmethod
     @checked
@@ -206,7 +212,7 @@ class ClipSet(Immutable):
     def replace_motion(self, motions: Sequence[np.ndarray], fps: float) -> ClipSet:
         """The same clips (names, labels, source, licence) with other motions or another rate.
 
-        Parts of joined clips stay at their times.
+        Parts of joined clips stay at their times. The result has no `recording` of its own.
         """
         changed = ClipSet.from_motions(
             self.body, motions, fps, self.names, self.labels, self.source, self.licence
@@ -245,6 +251,7 @@ class ClipSet(Immutable):
             raise ValueError("select needs at least one clip")
         longest = int(self.lengths[chosen].max())
         names = tuple(self.names[i] for i in chosen)
+        recording = None if self.recording is None else self.recording.select(chosen)
         return dataclasses.replace(
             self,
             lengths=self.lengths[chosen],
@@ -252,15 +259,16 @@ class ClipSet(Immutable):
             parts=ImmutableDict({n: own for n, own in self.parts.items() if n in names}),
             labels=tuple(self.labels[i] for i in chosen),
             qpos=_padded([self.qpos[i, :longest] for i in chosen]),
+            recording=recording,
         )
 
     @functools.cached_property
     def content_hash(self) -> str:
-        """SHA-256 of the content: body, joints, rate, names, labels, parts and `qpos`."""
+        """SHA-256 of body, joints, rate, names, labels, parts, `qpos` and `recording`."""
         digest = hashlib.sha256()
         head = {
-            "format": FORMAT,
-            "version": FORMAT_VERSION,
+            "format": clip_file.FORMAT,
+            "version": clip_file.FORMAT_VERSION,
             "body": self.body.name,
             "length_unit": self.body.length_unit,
             "joints": self.body.joint_names,
@@ -271,6 +279,8 @@ class ClipSet(Immutable):
         }
         if self.parts:  # other sets keep the hash that they had before there were parts
             head["parts"] = to_json(self.parts)
+        if self.recording is not None:
+            head["recording"] = self.recording.content_hash
         digest.update(json.dumps(head, sort_keys=True).encode())
         for motion in self.motions():
             digest.update(np.ascontiguousarray(motion, dtype="<f4").tobytes())
@@ -279,29 +289,7 @@ class ClipSet(Immutable):
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write to HDF5, atomically: the file is complete or not there."""
         with atomically(path) as partial, h5py.File(partial, "w") as file:
-            self._write(file)
-
-    def _write(self, file: h5py.File) -> None:
-        file.attrs.update(
-            format=FORMAT,
-            format_version=FORMAT_VERSION,
-            body=self.body.name,
-            length_unit=self.body.length_unit,
-            fps=self.fps,
-            source=self.source,
-            licence=self.licence,
-            sha256=self.content_hash,
-        )
-        file["joint_names"] = np.array(self.body.joint_names, dtype=object)
-        file["clip_names"] = np.array(self.names, dtype=object)
-        file["clip_labels"] = np.array(self.labels, dtype=object)
-        file["lengths"] = self.lengths
-        if self.parts:
-            file["parts"] = to_json(self.parts)
-        frames = np.concatenate(self.motions()).astype("<f4")
-        file.create_dataset(
-            "qpos", data=frames, compression="gzip", compression_opts=9, shuffle=True
-        )
+            clip_file.write(file, self)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], body: bodies.Body | str | None = None) -> ClipSet:
@@ -322,70 +310,28 @@ class ClipSet(Immutable):
 
     @classmethod
     def _read(cls, file: h5py.File, where: str, body: bodies.Body | str | None) -> ClipSet:
-        if file.attrs.get("format") != FORMAT:
-            raise ValueError(
-                f"{where}: not a mimic_envs clip file (no attribute format={FORMAT!r}); "
-                "recordings in other layouts must be imported first: mimic-envs clips import"
+        content = clip_file.read(file, where, body)
+        sets = [
+            dataclasses.replace(
+                cls.from_motions(
+                    content.body,
+                    motions,
+                    content.fps,
+                    content.names,
+                    content.labels,
+                    content.source,
+                    content.licence,
+                    where if followed else f"{where}, recording",
+                ),
+                parts=content.parts,
             )
-        version = int(file.attrs.get("format_version", 0))
-        if version != FORMAT_VERSION:
-            raise ValueError(f"{where}: format version {version}, this release reads 1")
-        with reading(where, "a complete clip file"):
-            attrs = {k: str(file.attrs[k]) for k in ("body", "length_unit", "source", "licence")}
-            fps, sha256 = float(file.attrs["fps"]), str(file.attrs["sha256"])
-            present = [*_DATASETS, *(["parts"] if "parts" in file else [])]
-            arrays = {k: read_dataset(file[k], f"{where}, dataset {k!r}") for k in present}
-            joints, names, labels = (_strings(arrays[k]) for k in _DATASETS[:3])
-            lengths, qpos = arrays["lengths"], arrays["qpos"]
-            parts = from_json(arrays["parts"].item() if "parts" in arrays else "{}", names, where)
-        if body is None and attrs["body"] not in bodies.names():  # no file imports a module
-            problem = unknown("body", attrs["body"], bodies.names())
-            raise ValueError(f"{where}: {problem}; give it as {OUTSIDE} (body=, --body)")
-        wanted = attrs["body"] if body is None else body
-        actual = bodies.get(wanted) if isinstance(wanted, str) else wanted
-        if attrs["body"] != actual.name:
-            raise ValueError(f"{where}: clips of body {attrs['body']!r}, wanted {actual.name!r}")
-        if attrs["length_unit"] != actual.length_unit or joints != actual.joint_names:
-            raise ValueError(
-                f"{where}: made for another {actual.name!r}: "
-                f"{_difference(joints, actual.joint_names, attrs['length_unit'], actual)}"
-            )
-        count = len(qpos) if qpos.ndim == 2 else 0
-        whole = lengths.ndim == 1 and lengths.dtype.kind in "iu"
-        if not (whole and ((lengths > 0) & (lengths <= count)).all() and lengths.sum() == count):
-            said = brief(np.array2string(lengths, threshold=10, separator=", "), 200)
-            raise ValueError(
-                f"{where}: lengths {said} of {lengths.size} clips do not add up to {count} frames"
-            )
-        clips = cls.from_motions(
-            actual,
-            np.split(qpos, np.cumsum(lengths)[:-1]),
-            fps,
-            names,
-            labels,
-            attrs["source"],
-            attrs["licence"],
-            where,
-        )
-        clips = dataclasses.replace(clips, parts=parts)
-        if clips.content_hash != sha256:
+            for followed, motions in ((True, content.motions), (False, content.recorded))
+            if motions is not None
+        ]
+        clips = dataclasses.replace(sets[0], recording=None if len(sets) == 1 else sets[1])
+        if clips.content_hash != content.sha256:
             raise ValueError(f"{where}: content does not match its SHA-256: changed or damaged")
         return clips
-
-
-def _strings(array: np.ndarray) -> tuple[str, ...]:
-    return tuple(x.decode() if isinstance(x, bytes) else str(x) for x in array.ravel())
-
-
-def _difference(
-    joints: Sequence[str], expected: Sequence[str], unit: str, body: bodies.Body
-) -> str:
-    if unit != body.length_unit:
-        return f"length unit {unit!r} instead of {body.length_unit!r}"
-    for i, (ours, theirs) in enumerate(zip(expected, joints, strict=False)):
-        if ours != theirs:
-            return f"joint {i} is {theirs!r} instead of {ours!r}"
-    return f"{len(joints)} joints instead of {len(expected)}"
 
 
 def _padded(motions: Sequence[np.ndarray]) -> np.ndarray:

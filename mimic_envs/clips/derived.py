@@ -68,9 +68,7 @@ def _fill_clip(
     arrays: dict[str, np.ndarray],
     clip: int,
 ) -> None:
-    qpos = padded[:length].astype(np.float64)
-    for quaternion in kinematics.quaternion_slices(model):  # float32 is not exactly unit
-        qpos[:, quaternion] /= np.linalg.norm(qpos[:, quaternion], axis=1, keepdims=True)
+    qpos = kinematics.unit(model, padded[:length])  # float32 is not exactly unit
     arrays["qvel"][clip, :length] = kinematics.velocities(model, qpos, fps)
     arrays["qvel"][clip, length:] = 0
     xpos, xquat = arrays["xpos"][clip], arrays["xquat"][clip]

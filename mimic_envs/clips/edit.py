@@ -50,7 +50,11 @@ def concat(sets: Sequence[ClipSet], source: str | None = None) -> ClipSet:
         where="concat",
     )
     parts = {name: own for clips in sets for name, own in clips.parts.items()}
-    return dataclasses.replace(together, folder=first.folder, parts=ImmutableDict(parts))
+    changed = any(clips.recording is not None for clips in sets)
+    recording = concat([clips.recorded for clips in sets], source) if changed else None
+    return dataclasses.replace(
+        together, folder=first.folder, parts=ImmutableDict(parts), recording=recording
+    )
 
 
 def _joined(texts: object) -> str:
@@ -90,4 +94,5 @@ def trim(
         name: tuple(shifted(own, -first / clips.fps, 0.0, float(ends[name])))
         for name, own in chosen.parts.items()
     }
-    return dataclasses.replace(trimmed, parts=ImmutableDict(parts))
+    recording = None if clips.recording is None else trim(clips.recording, start_s, stop_s)
+    return dataclasses.replace(trimmed, parts=ImmutableDict(parts), recording=recording)

@@ -60,20 +60,22 @@ def join(
     sequences = _sequences(clips, overlap, duration_s)
     names = [f"joined_{i:03d}" for i in range(len(sequences))]
     made = [_joined(clips, sequence, overlap) for sequence in sequences]
+    parts = dict(zip(names, (parts for _, parts in made), strict=True))
     common = [{clips.labels[i] for i in sequence} for sequence in sequences]
     how = f"joined with transitions of {(overlap - 1) / clips.fps:g} s"
-    joined = ClipSet.from_motions(
-        clips.body,
-        [motion for motion, _ in made],
-        clips.fps,
-        names,
-        [labels.pop() if len(labels) == 1 else "" for labels in common],
-        f"{clips.source}, {how}" if clips.source else how,
-        clips.licence,
-        where="joined",
+    labels = [own.pop() if len(own) == 1 else "" for own in common]
+    source = f"{clips.source}, {how}" if clips.source else how
+    joined, *recording = (
+        dataclasses.replace(
+            ClipSet.from_motions(
+                clips.body, motions, clips.fps, names, labels, source, clips.licence, "joined"
+            ),
+            folder=clips.folder,
+            parts=ImmutableDict(parts),
+        )
+        for motions in zip(*(motions for motions, _ in made), strict=True)
     )
-    parts = dict(zip(names, (parts for _, parts in made), strict=True))
-    return dataclasses.replace(joined, folder=clips.folder, parts=ImmutableDict(parts))
+    return dataclasses.replace(joined, recording=recording[0] if recording else None)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,19 +110,29 @@ def close(
     Raises:
         ValueError: See `join`.
     """
-    overlap, motions, parts, laps = _overlap(clips, blend_s), [], {}, []
+    overlap, parts, laps = _overlap(clips, blend_s), {}, []
     for i, (name, motion) in enumerate(zip(clips.names, clips.motions(), strict=True)):
         own = motion.astype(np.float64)
-        angle, shift = _alignment(clips.body, own, own, overlap)
-        again = plane.of(clips.body).moved(own, angle, shift)
-        tail = _mixed(clips.body.model, own[-overlap:], again[:overlap])
-        tail = np.concatenate([tail, again[overlap : overlap + 1]]).astype(np.float32)
-        motions.append(np.concatenate([motion[:-overlap], tail]))
-        laps.append(Lap(overlap, angle, shift))
+        laps.append(Lap(overlap, *_alignment(clips.body, own, own, overlap)))
         where = (0, len(motion) - overlap)
         parts[name] = _stretches(clips, [i, i], where, overlap, len(motion) + 1)
-    closed = clips.replace_motion(motions, clips.fps)
-    return dataclasses.replace(closed, parts=ImmutableDict(parts)), laps
+
+    def closed(open_: ClipSet) -> ClipSet:
+        motions = [_closed(clips.body, *x) for x in zip(open_.motions(), laps, strict=True)]
+        made = open_.replace_motion(motions, clips.fps)
+        return dataclasses.replace(made, parts=ImmutableDict(parts))
+
+    recording = None if clips.recording is None else closed(clips.recording)
+    return dataclasses.replace(closed(clips), recording=recording), laps
+
+
+def _closed(body: bodies.Body, motion: np.ndarray, lap: Lap) -> np.ndarray:
+    """A motion that ends in its own beginning, a lap later, (T + 1, nq) float32."""
+    own, overlap = motion.astype(np.float64), lap.restart
+    again = plane.of(body).moved(own, lap.angle, lap.shift)
+    tail = _mixed(body.model, own[-overlap:], again[:overlap])
+    tail = np.concatenate([tail, again[overlap : overlap + 1]]).astype(np.float32)
+    return np.concatenate([motion[:-overlap], tail])
 
 
 def _overlap(clips: ClipSet, blend_s: float) -> int:
@@ -158,21 +170,28 @@ def _sequences(clips: ClipSet, overlap: int, duration_s: float | None) -> list[l
 
 def _joined(
     clips: ClipSet, sequence: Sequence[int], overlap: int
-) -> tuple[np.ndarray, tuple[Part, ...]]:
-    """One motion of several clips, (T, nq) float32, and where they are in it."""
-    motions, body = clips.motions(), clips.body
-    last = motions[sequence[0]].astype(np.float64)
-    pieces, starts, frames = [motions[sequence[0]]], [0], len(last)
+) -> tuple[list[np.ndarray], tuple[Part, ...]]:
+    """One motion of several clips, (T, nq) float32, and where they are in it.
+
+    The recording, if there is one, is the second motion. It is moved as the first one.
+    """
+    body = clips.body
+    sets = [clips.motions(), *([] if clips.recording is None else [clips.recording.motions()])]
+    last = [motions[sequence[0]].astype(np.float64) for motions in sets]
+    pieces, starts, frames = [[motions[sequence[0]]] for motions in sets], [0], len(last[0])
     for i in sequence[1:]:
-        following = motions[i].astype(np.float64)
-        following = plane.of(body).moved(following, *_alignment(body, last, following, overlap))
-        mixed = _mixed(body.model, last[-overlap:], following[:overlap])
-        pieces[-1] = pieces[-1][:-overlap]
-        pieces.append(np.concatenate([mixed, following[overlap:]]).astype(np.float32))
+        following = [motions[i].astype(np.float64) for motions in sets]
+        where = _alignment(body, last[0], following[0], overlap)
+        following = [plane.of(body).moved(motion, *where) for motion in following]
+        for own, before, after in zip(pieces, last, following, strict=True):
+            mixed = _mixed(body.model, before[-overlap:], after[:overlap])
+            own[-1] = own[-1][:-overlap]
+            own.append(np.concatenate([mixed, after[overlap:]]).astype(np.float32))
         starts.append(frames - overlap)
-        frames += len(following) - overlap
+        frames += len(following[0]) - overlap
         last = following
-    return np.concatenate(pieces), _stretches(clips, sequence, starts, overlap, frames)
+    joined = [np.concatenate(own) for own in pieces]
+    return joined, _stretches(clips, sequence, starts, overlap, frames)
 
 
 def _stretches(

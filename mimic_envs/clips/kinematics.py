@@ -104,3 +104,11 @@ def quaternion_product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
         ],
         axis=-1,
     )
+
+
+def unit(model: mujoco.MjModel, qpos: np.ndarray) -> np.ndarray:
+    """A motion, (T, nq), in float64 with quaternions of exactly unit length."""
+    qpos = np.array(qpos, np.float64)
+    for where in quaternion_slices(model):
+        qpos[:, where] /= np.linalg.norm(qpos[:, where], axis=1, keepdims=True)
+    return qpos

@@ -55,7 +55,10 @@ def mirror(clips: ClipSet) -> ClipSet:
     )
     _check_frames(symmetry, clips, mirrored)
     parts = {f"{name}_mirrored": own for name, own in clips.parts.items()}
-    return dataclasses.replace(mirrored, folder=clips.folder, parts=ImmutableDict(parts))
+    recording = None if clips.recording is None else mirror(clips.recording)
+    return dataclasses.replace(
+        mirrored, folder=clips.folder, parts=ImmutableDict(parts), recording=recording
+    )
 
 
 def other_side(name: str) -> str:

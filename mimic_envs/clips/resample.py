@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Annotated
 
 import mujoco
@@ -35,7 +36,8 @@ def resample(clips: ClipSet, fps: Annotated[float, POSITIVE]) -> ClipSet:
     frames = int(clips.duration_s * fps) + len(clips)
     check_memory(f"{frames} frames at {fps:g} Hz", 8 * frames * model.nq)
     motions = [_resample(model, q, clips.fps, fps).astype(np.float32) for q in clips.motions()]
-    return clips.replace_motion(motions, fps)
+    recording = None if clips.recording is None else resample(clips.recording, fps)
+    return dataclasses.replace(clips.replace_motion(motions, fps), recording=recording)
 
 
 def _resample(model: mujoco.MjModel, qpos: np.ndarray, old: float, new: float) -> np.ndarray:

@@ -13,8 +13,8 @@ import numpy as np
 
 from mimic_envs import bodies
 from mimic_envs.clips import kinematics
+from mimic_envs.clips.similarity import frame_scores
 from mimic_envs.mdp import indices
-from mimic_envs.tasks.imitation import SCORE_CAP
 
 ERRORS = {
     "mpjpe": "mean distance of tracked bodies, length units",
@@ -70,11 +70,6 @@ def caps(body: bodies.Body) -> dict[str, float]:
         "joint_rmse_deg": 60.0,
         "joint_velocity_rmse": 60.0,
     }
-
-
-def frame_scores(body: bodies.Body, distance: np.ndarray) -> np.ndarray:
-    """Score of frames from the mean distance of tracked bodies in length units: 1 is perfect."""
-    return 1.0 - np.minimum(distance / body.body_length / SCORE_CAP, 1.0)
 
 
 def frames(

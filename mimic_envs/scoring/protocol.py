@@ -105,7 +105,7 @@ def _judged(
 ) -> tuple[dict[str, np.ndarray], dict[str, float]]:
     command = env.task.command
     if isinstance(command, Clips):
-        clips, length = command.clips, int(command.clips.lengths[trial])
+        clips, length = command.clips.recorded, int(command.clips.lengths[trial])
         frames = metrics.frames(
             env.body, trajectory, clips.qpos[trial, 1:length], clips.qvel[trial, 1:length]
         )

@@ -30,10 +30,13 @@ class Goal:
     Attributes:
         target: The reference at this instant.
         future: The reference frames of the observation, on a leading axis K.
+        recorded: What the animal did at this instant, which scores and errors are taken against.
+            It is `target` but where clips have a recording of their own, see `ClipSet.recording`.
     """
 
     target: Target
     future: Target
+    recorded: Target
 
 
 @functools.partial(
@@ -132,7 +135,9 @@ class Clips(Command):
         """See `Command.goal`."""
         window = state.frame + jnp.asarray((0, *self.offsets), jnp.int32)
         packed = self.reference.packed_target(state.clip, window)
-        goal = Goal(unpack(self.at, packed[0]), unpack(self.at, packed[1:]))
+        target, future = unpack(self.at, packed[0]), unpack(self.at, packed[1:])
+        recorded = self.reference.packed_recorded(state.clip, state.frame)
+        goal = Goal(target, future, target if recorded is None else unpack(self.at, recorded))
         loops = self.reference.loops
         if loops is None:
             return goal
@@ -140,6 +145,7 @@ class Clips(Command):
         return Goal(
             loops.moved_target(self.at, goal.target, state.clip, lap[0]),
             loops.moved_target(self.at, goal.future, state.clip, lap[1:]),
+            loops.moved_target(self.at, goal.recorded, state.clip, lap[0]),
         )
 
     def over(self, state: Place) -> jax.Array:

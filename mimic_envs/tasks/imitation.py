@@ -25,6 +25,7 @@ from mimic_envs import bodies
 from mimic_envs import clips as clips_
 from mimic_envs.clips import ClipSet
 from mimic_envs.clips.join import BLEND_S
+from mimic_envs.clips.similarity import SCORE_CAP
 from mimic_envs.mdp import indices, observations, rewards, rotations, terminations
 from mimic_envs.mdp.context import Context
 from mimic_envs.mdp.indices import Indices
@@ -35,9 +36,6 @@ from mimic_envs.tasks.reference import Host, from_clips
 from mimic_envs.tasks.sampling import Sampling
 from mimic_envs.validation import NOT_NEGATIVE, POSITIVE, Range, check_fields
 
-SCORE_CAP = 0.25
-"""Mean body distance, in body lengths, at which a frame's score reaches zero."""
-
 
 @dataclasses.dataclass(frozen=True)
 class Options:
@@ -45,6 +43,9 @@ class Options:
 
     clips: str | os.PathLike[str] | ClipSet = "builtin/train"
     """A built-in or published clip set, a path to a clip file, or a `ClipSet`."""
+    grounded: bool = False
+    """Follow motions whose feet stand on the floor without sliding, see `mimic_envs.clips.ground`.
+    Scores and errors are taken against the recording all the same."""
     clip_end: Literal["truncate", "loop", "fail"] = "truncate"
     """What happens at a clip's last frame: the episode is truncated, it goes on from the clip's
     beginning, moved along the floor to where the clip ended, or it is terminated."""
@@ -138,22 +139,29 @@ TRACKING = {
 """Tracking errors that a body's reward table can name."""
 
 
-# What is reported
+# What is reported, against the recording
+
+
+def root_distance(c: Context) -> jax.Array:
+    """Distance of the root body from the recording's, length units."""
+    return jnp.linalg.norm(c.root_position - c.goal.recorded.root_position)
 
 
 def root_angle_deg(c: Context) -> jax.Array:
-    """Full angle between the root and its reference, degrees, in [0, 180]."""
-    return jnp.rad2deg(root_rotation(c))
+    """Full angle between the root and the recording's, degrees, in [0, 180]."""
+    angle = rotations.angle_between(c.root_rotation, c.goal.recorded.root_rotation)
+    return jnp.rad2deg(angle)
 
 
 def joint_rmse_deg(c: Context) -> jax.Array:
     """Root mean square error of the tracked joints, degrees."""
-    return jnp.rad2deg(joints(c)) / np.sqrt(max(len(c.at.tracked_joints), 1)).astype(np.float32)
+    error = jnp.linalg.norm(c.physics.qpos[c.at.tracked_joints] - c.goal.recorded.joints)
+    return jnp.rad2deg(error) / np.sqrt(max(len(c.at.tracked_joints), 1)).astype(np.float32)
 
 
 def body_distance(c: Context) -> jax.Array:
-    """Mean distance of the tracked bodies from their references, length units."""
-    difference = c.physics.xpos[c.at.tracked_bodies] - c.goal.target.bodies
+    """Mean distance of the tracked bodies from the recording's, length units."""
+    difference = c.physics.xpos[c.at.tracked_bodies] - c.goal.recorded.bodies
     return jnp.mean(jnp.linalg.norm(difference, axis=-1))
 
 
@@ -174,7 +182,7 @@ class Score:
 
 METRICS = Rows(
     {
-        "error/root_distance": Metric(root_position),
+        "error/root_distance": Metric(root_distance),
         "error/root_angle_deg": Metric(root_angle_deg),
         "error/joint_rmse_deg": Metric(joint_rmse_deg),
         "error/body_distance": Metric(body_distance),
@@ -194,6 +202,8 @@ def command(body: bodies.Body, options: Options) -> Clips:
     stride = body.reference_stride if stride is None else stride
     offsets = tuple(stride * k for k in range(1, frames + 1))
     loaded = clips_.load(options.clips, body)
+    if options.grounded:
+        loaded = clips_.grounded(loaded)
     if options.joined_s is not None:
         loaded = clips_.join(loaded, options.blend_s, options.joined_s)
     blend_s = options.blend_s if options.clip_end == "loop" else None

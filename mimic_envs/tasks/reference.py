@@ -87,6 +87,7 @@ class Reference:
         loops: How clips go on when they end; None if they do not, and stay at their last frame.
         force: Generalized forces of the motion without contacts, (C, T, nv), see
             `mimic_envs.clips.motion_forces`; None where nothing asks for them.
+        recorded: `targets` of the recording that the clips were made from; None if they are it.
     """
 
     qpos: jax.Array | np.ndarray
@@ -98,6 +99,7 @@ class Reference:
     count: jax.Array | np.ndarray
     loops: Loops | None = None
     force: jax.Array | np.ndarray | None = None
+    recorded: jax.Array | np.ndarray | None = None
 
     def frame(self, clip: jax.Array, frame: jax.Array) -> Frame:
         """The reference of a clip at frames; see `row` for those past the clip's end."""
@@ -125,6 +127,12 @@ class Reference:
         return dataclasses.replace(
             self, force=np.pad(force, [*more, (0, 0)]) if any(more) else force
         )
+
+    def packed_recorded(self, clip: jax.Array, frame: jax.Array) -> jax.Array | None:
+        """Rows of `recorded` as `packed_target`; None if the clips are the recording."""
+        if self.recorded is None:
+            return None
+        return jnp.asarray(self.recorded)[clip, self.row(clip, frame)]
 
     def row(self, clip: jax.Array, frame: jax.Array) -> jax.Array:
         """Where frames are in the arrays: past a clip's end at its last one, or in a next lap."""
@@ -229,9 +237,15 @@ def from_clips(
     if blend_s is not None:
         resampled, laps = close(resampled, blend_s)
     arrays = [resampled.qpos, resampled.qvel, resampled.xpos, resampled.xquat]
-    qpos, qvel, xpos, xquat, targets = _padded([*arrays, _packed(at, resampled)])
+    if resampled.recording is None:
+        qpos, qvel, xpos, xquat, targets = _padded([*arrays, _packed(at, resampled)])
+        recorded = None
+    else:
+        both = _packed(at, resampled), _packed(at, resampled.recording)
+        qpos, qvel, xpos, xquat, targets, recorded = _padded([*arrays, *both])
     lengths = np.ones(len(qpos), np.int32)
     lengths[: len(resampled)] = resampled.lengths
     count = np.asarray(len(resampled), np.int32)
     loops = None if laps is None else Loops.of(body, laps, len(qpos))
-    return Reference(qpos, qvel, xpos, xquat, targets, lengths, count, loops), resampled
+    made = Reference(qpos, qvel, xpos, xquat, targets, lengths, count, loops, recorded)
+    return made, resampled

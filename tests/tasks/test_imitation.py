@@ -228,7 +228,7 @@ def test_targets_are_in_the_root_frame(env: Environment, started: State) -> None
             physics.xpos[env.task.at.tracked_bodies] + ahead, future.bodies.shape
         ),
     )
-    parts = env.task.entries(context(env, physics, Goal(frame(env), future)))
+    parts = env.task.entries(context(env, physics, Goal(frame(env), future, frame(env))))
     for name in {"reference/root_displacement", "reference/body_displacements"} & set(parts):
         expected = np.broadcast_to([1.0, 0, 0], parts[name].shape)
         np.testing.assert_allclose(parts[name], expected, atol=1e-6)

@@ -6,7 +6,7 @@ import dataclasses
 import pathlib
 from collections.abc import Callable
 
-from mimic_envs.clips.clipset import FORMAT
+from mimic_envs.clips.clip_file import FORMAT
 from mimic_envs.clips.importers import named, rollouts, stac, tables
 from mimic_envs.clips.importers.recording import Arrays, Recording, equal_clips
 from mimic_envs.messages import listed

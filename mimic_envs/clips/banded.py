@@ -1,0 +1,89 @@
+"""Least squares over time: symmetric band matrices of blocks, within bounds.
+
+The bounds follow a projected Newton method (Bertsekas 1982, doi:10.1137/0320018): an unknown that
+would leave its interval is held at the end, and the others are found again.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.linalg import solveh_banded
+
+_ROUNDS = 4
+"""Most times that unknowns are found for one step; the last result is cut to the bounds."""
+
+
+def assemble(own: np.ndarray, coupling: np.ndarray, diagonals: np.ndarray) -> np.ndarray:
+    """Return a symmetric matrix of blocks as the upper band that `solveh_banded` takes.
+
+    Args:
+        own: Blocks on the diagonal, (T, n, n).
+        coupling: Blocks above them, between neighbors, (T - 1, n, n).
+        diagonals: What is added on the diagonals of the blocks themselves, of those between
+            neighbors and of those between next neighbors, (3, T, n); the last of each are unused.
+
+    Returns:
+        The band, (2 n + 1, T n).
+    """
+    count, n = own.shape[:2]
+    width = 2 * n
+    band = np.zeros((width + 1, count, n))  # row i of column j is at [width + i - j, j]
+    for column in range(n):
+        for row in range(column + 1):
+            band[width + row - column, :, column] = own[:, row, column]
+        for row in range(n):
+            band[width + row - column - n, 1:, column] += coupling[:, row, column]
+    band[width] += diagonals[0]
+    band[width - n, 1:] += diagonals[1, :-1]
+    if count > 2:
+        band[0, 2:] += diagonals[2, :-2]
+    return band.reshape(width + 1, count * n)
+
+
+def minimize(band: np.ndarray, slope: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """Return `x` between bounds with a small `x' H x / 2 - slope' x`, (T, n).
+
+    Args:
+        band: `H`, positive definite, see `assemble`.
+        slope: (T, n).
+        low: Lower bounds, (T, n), at most 0.
+        high: Upper bounds, (T, n), at least 0. Where both are 0, `x` is.
+    """
+    shape = slope.shape
+    slope, low, high = slope.reshape(-1), low.reshape(-1), high.reshape(-1)
+    held = low == high
+    value = np.zeros(len(slope))
+    found = value
+    for _ in range(_ROUNDS):
+        right = np.where(held, value, slope - times(band, value))
+        found = solveh_banded(_without(band, held), right, overwrite_ab=True, check_finite=False)
+        beyond = ~held & ((found < low) | (found > high))
+        if not beyond.any():
+            break
+        value[beyond] = np.clip(found, low, high)[beyond]
+        held |= beyond
+    return np.clip(found, low, high).reshape(shape)
+
+
+def times(band: np.ndarray, vector: np.ndarray) -> np.ndarray:
+    """Return the product of a symmetric band matrix and a vector."""
+    width, size = len(band) - 1, len(vector)
+    result = band[width] * vector
+    if vector.any():
+        for away in range(1, min(width, size - 1) + 1):
+            row = band[width - away]
+            result[:-away] += row[away:] * vector[away:]
+            result[away:] += row[away:] * vector[:-away]
+    return result
+
+
+def _without(band: np.ndarray, held: np.ndarray) -> np.ndarray:
+    """The matrix with rows and columns of the identity for what is held."""
+    result, width = band.copy(), len(band) - 1
+    result[:, held] = 0.0
+    for column in np.flatnonzero(held):
+        reach = min(width, len(held) - 1 - column)
+        away = np.arange(1, reach + 1)
+        result[width - away, column + away] = 0.0
+    result[width, held] = 1.0
+    return result
