@@ -85,9 +85,9 @@ class Reference:
         lengths: Frames of each clip, (C,) int32; what lies beyond is padding.
         count: Number of clips, int32; C may be larger, see `_padded`.
         loops: How clips go on when they end; None if they do not, and stay at their last frame.
+        recorded: `targets` of the recording that the clips were made from; None if they are it.
         force: Generalized forces of the motion without contacts, (C, T, nv), see
             `mimic_envs.clips.motion_forces`; None where nothing asks for them.
-        recorded: `targets` of the recording that the clips were made from; None if they are it.
     """
 
     qpos: jax.Array | np.ndarray
@@ -98,8 +98,8 @@ class Reference:
     lengths: jax.Array | np.ndarray
     count: jax.Array | np.ndarray
     loops: Loops | None = None
-    force: jax.Array | np.ndarray | None = None
     recorded: jax.Array | np.ndarray | None = None
+    force: jax.Array | np.ndarray | None = None
 
     def frame(self, clip: jax.Array, frame: jax.Array) -> Frame:
         """The reference of a clip at frames; see `row` for those past the clip's end."""
