@@ -16,9 +16,9 @@ from typing import Any
 import tyro
 
 from mimic_envs import ENV_IDS, bodies, clips
+from mimic_envs.clips.similarity import SCORE_CAP
 from mimic_envs.command import run_command
 from mimic_envs.scoring import PROTOCOL, frozen, statistics
-from mimic_envs.clips.similarity import SCORE_CAP
 
 TRAIN = "builtin/train"
 TRACKS = {"builtin": "builtin/test", "practice": "builtin/tiny"}

@@ -36,6 +36,7 @@ from mimic_envs.tasks.reference import Host, from_clips
 from mimic_envs.tasks.sampling import Sampling
 from mimic_envs.validation import NOT_NEGATIVE, POSITIVE, Range, check_fields
 
+
 @dataclasses.dataclass(frozen=True)
 class Options:
     """Options of the task."""

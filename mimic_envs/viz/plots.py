@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mimic_envs import extras
+from mimic_envs.clips.similarity import SCORE_CAP
 from mimic_envs.files import atomically
 from mimic_envs.scoring import Results
-from mimic_envs.clips.similarity import SCORE_CAP
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -14,8 +14,8 @@ import pytest
 
 from leaderboard import draft
 from mimic_envs import ENV_IDS, bodies, cli, clips
-from mimic_envs.scoring import PROTOCOL, frozen, statistics
 from mimic_envs.clips.similarity import SCORE_CAP
+from mimic_envs.scoring import PROTOCOL, frozen, statistics
 
 # written down here too, so that nobody changes a file and its hash in one go without noticing
 FROZEN: dict[str, str] = {}
