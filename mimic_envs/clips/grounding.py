@@ -21,6 +21,7 @@ import dataclasses
 import functools
 
 import numpy as np
+from scipy.ndimage import maximum_filter1d
 
 from mimic_envs import bodies
 from mimic_envs.clips import banded, stance
@@ -178,7 +179,7 @@ class Problem:
             tried = skeleton.moved(qpos, step)
             poses_tried = points.look(self._model, tried)
             after = self._cost(poses_tried, skeleton.difference(self._recorded, tried), share)
-            worse = np.convolve(after > 1.01 * before + 1e-3, np.ones(5), "same") > 0
+            worse = maximum_filter1d(after > 1.01 * before + 1e-3, 5)
             damping = np.clip(np.where(worse, 16 * damping, damping / 4), 1e-4, 1e6)
             if after.sum() < before.sum():
                 qpos, poses, system = tried, poses_tried, None
