@@ -1,8 +1,8 @@
 """Least squares over time: symmetric band matrices of blocks, within bounds.
 
 Bounds are kept by a primal-dual active set method (Hintermueller, Ito and Kunisch 2002,
-doi:10.1137/S1052623401383558): an unknown that would leave its interval is held at the end, one that
-is held and would go back inside is let go, and all are found again.
+doi:10.1137/S1052623401383558): an unknown that would leave its interval is held at the end, one
+that is held and would go back inside is let go, and all are found again.
 """
 
 from __future__ import annotations
