@@ -89,7 +89,7 @@ def _without(band: np.ndarray, held: np.ndarray) -> np.ndarray:
     """The matrix with rows and columns of the identity for what is held."""
     result, width = band.copy(), len(band) - 1
     result[:, held] = 0.0
-    for column in np.flatnonzero(held):
+    for column in np.flatnonzero(held).tolist():
         reach = min(width, len(held) - 1 - column)
         away = np.arange(1, reach + 1)
         result[width - away, column + away] = 0.0
