@@ -80,6 +80,7 @@ WRONG: dict[str, list[Any]] = {
     "initial_angle_noise_rad": [*NEGATIVE, None],
     "initial_velocity_noise": [*NEGATIVE, None],
     "clips": [*NOT_A_STRING, None, 3.0, "builtin/tinny", "", "nowhere"],
+    "grounded": NOT_A_BOOLEAN,
     "clip_end": [*NOT_A_STRING, None, "trunkate"],
     "joined_s": NOT_POSITIVE,
     "blend_s": [*NEGATIVE, None],

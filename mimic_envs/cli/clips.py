@@ -80,7 +80,7 @@ def import_(
         fault = any(str(check) == line for check in report.checks if check.fault)
         style = "yellow" if fault or line.startswith("note:") else ""
         OUT.print(escape(line), style=style, soft_wrap=True, highlight=False)
-    _wrote(clips, out)
+    say_written(clips, out)
 
 
 @APP.command
@@ -97,7 +97,7 @@ def export(clips: Source, out: pathlib.Path, layout: str | None = None, body: st
     from mimic_envs import clips as clips_
 
     check_output(out)
-    clips_.export_clips(_load(clips, body), out, layout)
+    clips_.export_clips(load_clips(clips, body), out, layout)
     say("wrote", out)
 
 
@@ -109,7 +109,7 @@ def info(clips: Source, body: str = "") -> None:
         clips: Clip file, or name of a set; a name needs --body.
         body: Body of a named set, or of the file: its name, or module:name.
     """
-    loaded = _load(clips, body)
+    loaded = load_clips(clips, body)
     table = Table("clip", "label", "frames", "seconds", "path", title=escape(clips))
     for column in table.columns[:2]:
         column.overflow = "fold"
@@ -149,7 +149,7 @@ def fetch(name: Name, again: bool = False, keep_original: bool = False) -> None:
     else:
         for line in fetched.report.lines():
             OUT.print(escape(line), soft_wrap=True, highlight=False)
-        _wrote(fetched.clips, fetched.path)
+        say_written(fetched.clips, fetched.path)
     say("use it as", f"clips={published.PREFIX + name!r}")
     say("licence", fetched.licence)
     say("please cite", published.PUBLISHED[name].citation)
@@ -193,7 +193,7 @@ def plot(
 
     check_output(out, ".png")
     extras.require("plots", "matplotlib")
-    loaded = _load(clips, body)
+    loaded = load_clips(clips, body)
     clip_plots.joints_and_contacts(loaded, chosen(clip, loaded.names), out)
     say("plot", out)
 
@@ -225,13 +225,13 @@ def split(
     if by_clip and session is not None:
         raise ValueError("--session and --by-clip exclude each other")
     check_output(out, ".json")
-    loaded = _load(clips, body)
+    loaded = load_clips(clips, body)
     pattern = None if by_clip else session or splits.SESSION
     made = splits.split(loaded, test, seed, pattern)
     for part, one in made.apply(loaded).items():
         path = out.with_name(f"{out.stem}-{part}.h5")
         one.save(path)
-        _wrote(one, path)
+        say_written(one, path)
     made.save(out)
     say("wrote", out)
 
@@ -248,7 +248,7 @@ def concat(clips: Sources, out: pathlib.Path, body: str = "") -> None:
     from mimic_envs import clips as clips_
 
     check_clip_file(out)
-    _save(clips_.concat([_load(one, body) for one in clips]), out)
+    _save(clips_.concat([load_clips(one, body) for one in clips]), out)
 
 
 @APP.command
@@ -271,7 +271,7 @@ def join(
     from mimic_envs import clips as clips_
 
     check_clip_file(out)
-    joined = clips_.join(_load(clips, body), blend_s, duration_s)
+    joined = clips_.join(load_clips(clips, body), blend_s, duration_s)
     for name, parts in joined.parts.items():
         say(name, ", ".join(f"{part.clip} from {part.start_s:.2f} s" for part in parts))
     speeds = clips_.speeds(joined)
@@ -304,7 +304,7 @@ def trim(
     from mimic_envs import clips as clips_
 
     check_clip_file(out)
-    _save(clips_.trim(_load(clips, body), start_s, stop_s), out)
+    _save(clips_.trim(load_clips(clips, body), start_s, stop_s), out)
 
 
 @APP.command
@@ -320,7 +320,7 @@ def resample(clips: Source, out: pathlib.Path, fps: float, body: str = "") -> No
     from mimic_envs import clips as clips_
 
     check_clip_file(out)
-    _save(clips_.resample(_load(clips, body), fps), out)
+    _save(clips_.resample(load_clips(clips, body), fps), out)
 
 
 @APP.command
@@ -335,7 +335,7 @@ def mirror(clips: Source, out: pathlib.Path, body: str = "") -> None:
     from mimic_envs import clips as clips_
 
     check_clip_file(out)
-    _save(clips_.mirror(_load(clips, body)), out)
+    _save(clips_.mirror(load_clips(clips, body)), out)
 
 
 @APP.command
@@ -368,10 +368,10 @@ def generate(body: Name, split: str | None = None, out: pathlib.Path | None = No
 
 def _save(clips: ClipSet, out: pathlib.Path) -> None:
     clips.save(out)
-    _wrote(clips, out)
+    say_written(clips, out)
 
 
-def _load(clips: str, body: str) -> ClipSet:
+def load_clips(clips: str, body: str) -> ClipSet:
     """A set by name, for which the body must be given, or from a file, which says it."""
     from mimic_envs import clips as clips_
 
@@ -389,8 +389,11 @@ def _summary(clips: ClipSet) -> None:
     say("source", clips.source or "not said")
     say("licence", clips.licence or "not said")
     say("sha256", clips.content_hash)
+    if clips.recording is not None:
+        say("scored against", f"the recording {clips.recording.content_hash}")
 
 
-def _wrote(clips: ClipSet, out: pathlib.Path) -> None:
+def say_written(clips: ClipSet, out: pathlib.Path) -> None:
+    """Say what was written to a clip file."""
     size = out.stat().st_size / 1e6
     say("wrote", f"{out}: {len(clips)} clips, {clips.duration_s:.1f} s, {size:.2g} MB")

@@ -70,7 +70,11 @@ def chosen(clip: str, names: Sequence[str]) -> int | str:
 
 
 def scored_env(
-    env_id: str, clips: str, clip: str | None = None, task: str = "imitation"
+    env_id: str,
+    clips: str,
+    clip: str | None = None,
+    task: str = "imitation",
+    grounded: bool = False,
 ) -> tuple[Any, Any]:
     """The environment for scoring and its clips at their own rate, all or only one.
 
@@ -81,17 +85,18 @@ def scored_env(
         clips: Name of a clip set, or a file.
         clip: Number or name of the only clip; all if not given.
         task: Name of the task.
+        grounded: Follow motions whose feet stand on the floor.
     """
     from mimic_envs import assembly, tasks
     from mimic_envs import clips as clips_
 
-    body = _body(env_id)
+    body, options = _body(env_id), {"grounded": True} if grounded else {}
     if "clips" not in tasks.options_of(task):
-        return assembly.make(body, task=task, terminate=False), None
+        return assembly.make(body, task=task, terminate=False, **options), None
     source = clips_.load(clips, body)
     if clip is not None:
         source = source.select([chosen(clip, source.names)])
-    return assembly.make(body, source, task=task, terminate=False), source
+    return assembly.make(body, source, task=task, terminate=False, **options), source
 
 
 def _body(env_id: str) -> Any:

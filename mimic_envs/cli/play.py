@@ -21,6 +21,7 @@ def play(
     out: pathlib.Path = pathlib.Path("clip.mp4"),
     width: int = 640,
     height: int = 480,
+    grounded: bool = False,
 ) -> None:
     """Write a video of a controller or a trained policy, the reference as a ghost.
 
@@ -36,6 +37,7 @@ def play(
         out: The video, an .mp4 file.
         width: Width in pixels.
         height: Height in pixels.
+        grounded: Follow motions whose feet stand on the floor without sliding, made from the clips.
     """
     from mimic_envs import scoring
     from mimic_envs.viz import video
@@ -43,7 +45,7 @@ def play(
     check_output(out, ".mp4")
     video.check_size(width, height)
     extras.require("videos", "imageio", "imageio_ffmpeg")
-    env, source = scored_env(env_id, clips, clip, task)
+    env, source = scored_env(env_id, clips, clip, task, grounded)
     _, (actor, *_) = actors(env, controller, policy)
     trials = list(env.task.command.trials)
     number, reference = 0, None

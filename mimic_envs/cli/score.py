@@ -26,6 +26,7 @@ def score(
     protocol: str = "mimic-2-draft",
     out: pathlib.Path | None = None,
     plot: bool = False,
+    grounded: bool = False,
 ) -> None:
     """Score a controller or a trained policy by a protocol of this package.
 
@@ -46,6 +47,8 @@ def score(
         protocol: Name of the protocol.
         out: Results file; results/<body>-<controller>-<clips>.json if not given.
         plot: Also draw the error over time of every clip, as PNG beside the results.
+        grounded: Follow motions whose feet stand on the floor without sliding, made from the clips;
+            scores are against the clips all the same.
     """
     from mimic_envs import scoring
     from mimic_envs.scoring import frozen, recording
@@ -55,7 +58,7 @@ def score(
         check_output(out, ".json")
     if plot:
         extras.require("plots", "matplotlib")
-    env, source = scored_env(env_id, clips, task=task)
+    env, source = scored_env(env_id, clips, task=task, grounded=grounded)
     if source is not None:
         rules.check(source, clips)
     name, chosen = actors(env, controller, policy, seeds)
@@ -76,6 +79,8 @@ def score(
     recording.save_scores(arrays, results)
     if source is not None:
         recording.Rollouts.of(env, results).save(rollouts)
+    if results.grounded:
+        say("followed", "grounded motions; scores are against the recordings")
     if rules.notice and source is not None:
         say("note", rules.notice)
     failed = sum(t.failed_at is not None for run in results.trajectories for t in run)

@@ -1,7 +1,8 @@
 """Least squares over time: symmetric band matrices of blocks, within bounds.
 
-The bounds follow a projected Newton method (Bertsekas 1982, doi:10.1137/0320018): an unknown that
-would leave its interval is held at the end, and the others are found again.
+Bounds are kept by a primal-dual active set method (Hintermueller, Ito and Kunisch 2002,
+doi:10.1137/S1052623401383558): an unknown that would leave its interval is held at the end, one
+that is held and would go back inside is let go, and all are found again.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ import numpy as np
 from scipy.linalg import solveh_banded
 
 _ROUNDS = 4
-"""Most times that unknowns are found for one step; the last result is cut to the bounds."""
+"""Most times that unknowns are found; the last result is cut to the bounds."""
+_NEAR = 1e-9
+"""An unknown is at a bound that is nearer than this."""
 
 
 def assemble(own: np.ndarray, coupling: np.ndarray, diagonals: np.ndarray) -> np.ndarray:
@@ -51,17 +54,22 @@ def minimize(band: np.ndarray, slope: np.ndarray, low: np.ndarray, high: np.ndar
     """
     shape = slope.shape
     slope, low, high = slope.reshape(-1), low.reshape(-1), high.reshape(-1)
-    held = low == high
-    value = np.zeros(len(slope))
-    found = value
+    fixed = low == high
+    # what is at an end already and is pushed outwards stays there, as a first guess
+    at_low = fixed | ((low > -_NEAR) & (slope < 0))
+    at_high = ~fixed & (high < _NEAR) & (slope > 0)
+    found = np.zeros(len(slope))
     for _ in range(_ROUNDS):
+        held = at_low | at_high
+        value = np.where(at_low, low, np.where(at_high, high, 0.0))
         right = np.where(held, value, slope - times(band, value))
         found = solveh_banded(_without(band, held), right, overwrite_ab=True, check_finite=False)
-        beyond = ~held & ((found < low) | (found > high))
-        if not beyond.any():
+        wants = slope - times(band, found) if held.any() else np.zeros(len(slope))
+        lower = fixed | (at_low & (wants < 0)) | (found < low)
+        upper = ~fixed & ((at_high & (wants > 0)) | (found > high))
+        if (lower == at_low).all() and (upper == at_high).all():
             break
-        value[beyond] = np.clip(found, low, high)[beyond]
-        held |= beyond
+        at_low, at_high = lower, upper
     return np.clip(found, low, high).reshape(shape)
 
 
@@ -81,7 +89,7 @@ def _without(band: np.ndarray, held: np.ndarray) -> np.ndarray:
     """The matrix with rows and columns of the identity for what is held."""
     result, width = band.copy(), len(band) - 1
     result[:, held] = 0.0
-    for column in np.flatnonzero(held):
+    for column in np.flatnonzero(held).tolist():
         reach = min(width, len(held) - 1 - column)
         away = np.arange(1, reach + 1)
         result[width - away, column + away] = 0.0

@@ -13,7 +13,8 @@ from mimic_envs import bodies
 from mimic_envs.cache import writable_folder
 from mimic_envs.clips import derived, kinematics, soles, stance
 from mimic_envs.clips.clipset import ClipSet
-from mimic_envs.clips.grounding import Problem, Skeleton, Widths
+from mimic_envs.clips.grounding import Problem, Widths
+from mimic_envs.clips.skeleton import Skeleton
 
 VERSION = 1
 """Of the method: with another one, motions are made anew."""

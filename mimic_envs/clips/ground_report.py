@@ -133,37 +133,3 @@ def _footing(
         acceleration=float(max(pulls, default=0.0) / np.linalg.norm(model.opt.gravity)),
         outside=int(beyond.sum()),
     )
-
-
-COLUMNS = (
-    "clip",
-    "lowest foot (mm)",
-    "sliding (mm/s)",
-    "unexplained force (weights)",
-    "acceleration (g)",
-    "bodies (mm)",
-    "root (mm, deg)",
-    "joints (deg)",
-    "outside limits",
-    "score",
-)
-"""Columns of `rows`; those with two numbers say before and after."""
-
-
-def rows(found: list[GroundReport]) -> list[tuple[str, ...]]:
-    """Return a table of reports, see `COLUMNS`."""
-    return [
-        (
-            one.clip,
-            f"{one.before.height:.2f} to {one.after.height:.2f}",
-            f"{one.before.sliding:.1f} to {one.after.sliding:.1f}",
-            f"{one.before.unexplained:.2f} to {one.after.unexplained:.2f}",
-            f"{one.before.acceleration:.2f} to {one.after.acceleration:.2f}",
-            f"{one.body_distance:.2f}",
-            f"{one.root_distance:.2f}, {one.root_angle_deg:.1f}",
-            f"{one.joint_rmse_deg:.1f}",
-            f"{one.before.outside} to {one.after.outside}",
-            f"{one.score:.3f}",
-        )
-        for one in found
-    ]

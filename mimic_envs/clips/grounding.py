@@ -20,15 +20,14 @@ from __future__ import annotations
 import dataclasses
 import functools
 
-import mujoco
 import numpy as np
+from scipy.ndimage import maximum_filter1d
 
 from mimic_envs import bodies
 from mimic_envs.clips import banded, stance
+from mimic_envs.clips.skeleton import FREE, Skeleton
 from mimic_envs.clips.soles import Points, Poses
 
-_FREE = 6
-"""Degrees of freedom of the root."""
 _LEAST_SHARE = 0.05
 """A point that touches less than this does not count as touching."""
 _SETTLED = 6
@@ -93,84 +92,6 @@ class Widths:
         )
 
 
-class Skeleton:
-    """The degrees of freedom of a body that may change, and what each of them moves.
-
-    Attributes:
-        dofs: Their indices in `qvel`: six of the root, then hinges, (n,).
-        columns: The hinges' indices in `qpos`, (n - 6,).
-        joints: Their numbers, (n - 6,).
-        low: The hinges' lower limits, rad, (n - 6,); `high` the upper ones.
-        limb: Which of all degrees of freedom carry exactly one foot, (n,) bool.
-    """
-
-    def __init__(self, body: bodies.Body, points: Points) -> None:
-        """Look up everything.
-
-        Args:
-            body: The animal.
-            points: Its points that can touch the floor.
-        """
-        model = body.model
-        carried = np.array([_ancestors(model, b) for b in range(model.nbody)])  # [body, ancestor]
-        hinges, limb = [], []
-        for joint in range(1, model.njnt):
-            below = carried[points.carriers, model.jnt_bodyid[joint]]
-            if model.jnt_type[joint] == mujoco.mjtJoint.mjJNT_HINGE and below.any():
-                feet = set(points.feet[below].tolist()) - {-1}
-                hinges.append(joint)
-                limb.append(len(feet) == 1)
-        self.model = model
-        self.joints = np.array(hinges, int)
-        self.dofs = np.concatenate([np.arange(_FREE), model.jnt_dofadr[self.joints]])
-        self.columns = model.jnt_qposadr[self.joints]
-        limited = model.jnt_limited[self.joints].astype(bool)
-        low, high = model.jnt_range[self.joints].T
-        self.low, self.high = np.where(limited, low, -np.inf), np.where(limited, high, np.inf)
-        self.limb = np.concatenate([np.zeros(_FREE, bool), np.array(limb, bool)])
-        self._root = int(model.jnt_bodyid[0])
-        self._moves = carried[:, model.jnt_bodyid[self.joints]]
-        self._rooted = carried[:, self._root]
-
-    def jacobian(self, poses: Poses, places: np.ndarray, carriers: np.ndarray) -> np.ndarray:
-        """Return how points of bodies move with the degrees of freedom, (T, P, 3, n).
-
-        Args:
-            poses: Where everything is, T frames.
-            places: World positions of the points, (T, P, 3).
-            carriers: The bodies that they are points of, (P,).
-        """
-        rooted = self._rooted[carriers]
-        result = np.zeros((*places.shape, len(self.dofs)))
-        for axis in range(3):
-            result[:, rooted, axis, axis] = 1.0
-        # a free joint turns about the axes of its own body
-        turning = np.swapaxes(poses.xmat[:, None, self._root], 2, 3)
-        arms = places - poses.xpos[:, None, self._root]
-        turned = np.cross(turning, arms[:, :, None]) * rooted[:, None, None]
-        result[..., 3:_FREE] = np.swapaxes(turned, 2, 3)
-        arms = places[:, :, None] - poses.anchors[:, None, self.joints]
-        swung = np.cross(poses.axes[:, None, self.joints], arms)
-        result[..., _FREE:] = np.swapaxes(swung * self._moves[carriers][..., None], 2, 3)
-        return result
-
-    def difference(self, start: np.ndarray, stop: np.ndarray) -> np.ndarray:
-        """Return the changes from one motion to another, (T, n)."""
-        result = np.empty((len(start), self.model.nv))
-        for row, a, b in zip(result, start, stop, strict=True):
-            mujoco.mj_differentiatePos(self.model, row, 1.0, a, b)
-        return result[:, self.dofs]
-
-    def moved(self, qpos: np.ndarray, step: np.ndarray) -> np.ndarray:
-        """Return a motion after changes, (T, n), within the joints' limits."""
-        result, full = qpos.copy(), np.zeros((len(qpos), self.model.nv))
-        full[:, self.dofs] = step
-        for row, change in zip(result, full, strict=True):
-            mujoco.mj_integratePos(self.model, row, change, 1.0)
-        result[:, self.columns] = np.clip(result[:, self.columns], self.low, self.high)
-        return result
-
-
 class Problem:
     """The problem of one motion."""
 
@@ -205,10 +126,10 @@ class Problem:
         self._least = self._least_heights()
         self._slide_width = w.sliding / fps
         pull = np.where(skeleton.limb, w.limb_rad, w.trunk_rad)
-        pull[:3], pull[3:_FREE] = w.root, w.root_rad
+        pull[:3], pull[3:FREE] = w.root, w.root_rad
         self._pull = 1.0 / pull**2
         bend = np.where(skeleton.limb, w.limb_turning, w.trunk_turning)
-        bend[:3], bend[3:_FREE] = w.root_acceleration, w.root_turning
+        bend[:3], bend[3:FREE] = w.root_acceleration, w.root_turning
         self._bend = 1.0 / (bend / fps**2) ** 2
         steps = skeleton.difference(qpos[:-1], qpos[1:])
         self._given = np.where(skeleton.limb, 0.0, np.diff(steps, axis=0))
@@ -258,7 +179,7 @@ class Problem:
             tried = skeleton.moved(qpos, step)
             poses_tried = points.look(self._model, tried)
             after = self._cost(poses_tried, skeleton.difference(self._recorded, tried), share)
-            worse = np.convolve(after > 1.01 * before + 1e-3, np.ones(5), "same") > 0
+            worse = maximum_filter1d(after > 1.01 * before + 1e-3, 5)
             damping = np.clip(np.where(worse, 16 * damping, damping / 4), 1e-4, 1e6)
             if after.sum() < before.sum():
                 qpos, poses, system = tried, poses_tried, None
@@ -368,9 +289,9 @@ class Problem:
         diagonals[0] += damping[:, None] * self._pull
         low, high = np.full((2, *slope.shape), np.inf)
         angles = qpos[:, skeleton.columns]
-        low[:, :_FREE] *= -1
-        low[:, _FREE:] = np.minimum(skeleton.low - angles, 0.0)
-        high[:, _FREE:] = np.maximum(skeleton.high - angles, 0.0)
+        low[:, :FREE] *= -1
+        low[:, FREE:] = np.minimum(skeleton.low - angles, 0.0)
+        high[:, FREE:] = np.maximum(skeleton.high - angles, 0.0)
         low[:held] = high[:held] = 0.0
         step = banded.minimize(banded.assemble(own, coupling, diagonals), slope, low, high)
         size = np.abs(step)
@@ -383,12 +304,3 @@ def _normal(rows: np.ndarray, weight: np.ndarray, wrong: np.ndarray) -> tuple:
     heavy = rows * weight[..., None]
     slope = -np.einsum("trn,tr->tn", heavy, wrong)
     return np.matmul(np.swapaxes(heavy, 1, 2), rows), slope
-
-
-def _ancestors(model: mujoco.MjModel, body: int) -> np.ndarray:
-    """Which bodies carry a body, itself included, (nbody,) bool."""
-    found = np.zeros(model.nbody, bool)
-    while body:
-        found[body] = True
-        body = int(model.body_parentid[body])
-    return found

@@ -10,7 +10,7 @@ from scipy.optimize import nnls
 
 from mimic_envs import bodies
 from mimic_envs.clips import contacts, kinematics
-from mimic_envs.clips.grounding import Skeleton
+from mimic_envs.clips.skeleton import FREE, Skeleton
 from mimic_envs.clips.soles import Points, Poses
 
 _EDGES = 4
@@ -35,7 +35,7 @@ def unexplained(
         fps: Frames per second.
     """
     touching = points.heights(poses) < contacts.NEAR * body.body_length
-    root = Skeleton(body, points).jacobian(poses, poses.places, points.carriers)[..., :6]
+    root = Skeleton(body, points).jacobian(poses, poses.places, points.carriers)[..., :FREE]
     weight = float(body.model.body_mass.sum() * np.linalg.norm(body.model.opt.gravity))
     scale = np.array([1.0] * 3 + [1.0 / body.body_length] * 3)
     needed = scale * _needed(body.model, qpos, fps) / weight
@@ -62,9 +62,9 @@ def _needed(model: mujoco.MjModel, qpos: np.ndarray, fps: float) -> np.ndarray:
     for t in range(len(steps)):
         mujoco.mj_differentiatePos(model, steps[t], 1 / fps, qpos[t], qpos[t + 1])
     qacc = np.diff(steps, axis=0) * fps
-    result = np.empty((len(qacc), 6))
+    result = np.empty((len(qacc), FREE))
     for t in range(len(qacc)):
         data.qpos[:], data.qvel[:], data.qacc[:] = qpos[t + 1], qvel[t + 1], qacc[t]
         mujoco.mj_inverse(model, data)
-        result[t] = data.qfrc_inverse[:6]
+        result[t] = data.qfrc_inverse[:FREE]
     return result

@@ -61,7 +61,8 @@ def score(
     Raises:
         ValueError: Another backend, no seeds, or a task without trials.
     """
-    trials = env.task.command.trials
+    command = env.task.command
+    trials = command.trials
     if not trials:
         raise ValueError(f"task {env.task.name!r} has no trials to be scored")
     actors = list(controller) if isinstance(controller, Sequence) else [controller] * seeds
@@ -93,6 +94,7 @@ def score(
         },
         trajectories=runs,
         wall_time_s=time.perf_counter() - began,
+        grounded=isinstance(command, Clips) and command.clips.recording is not None,
     )
 
 

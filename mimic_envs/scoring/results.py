@@ -40,6 +40,8 @@ class Results:
         trajectories: For each seed and trial what the body did.
         metrics: Arrays (seeds, trials) by metric name.
         wall_time_s: How long it took.
+        grounded: Whether the controller followed motions that were changed so that they can be
+            followed better, see `ClipSet.recording`. Scores are against the recording all the same.
     """
 
     protocol: str
@@ -55,6 +57,7 @@ class Results:
     trajectories: list[list[Trajectory]]
     metrics: dict[str, np.ndarray]
     wall_time_s: float
+    grounded: bool = False
 
     @property
     def score(self) -> float:
@@ -96,7 +99,7 @@ class Results:
         frames = list(self.frames)
         if self.clips is None:
             return {"trials": {"names": list(self.trials), "scored_frames": frames}}
-        clips = {
+        clips: dict[str, Any] = {
             "name": self.clips_name,
             "sha256": self.clips.content_hash,
             "fps": self.clips.fps,
@@ -106,6 +109,9 @@ class Results:
             "labels": list(self.clips.labels),
             "scored_frames": frames,
         }
+        if self.grounded:
+            clips["grounded"] = True
+            clips["recording_sha256"] = self.clips.recorded.content_hash
         return {"clips": clips}
 
     def save(self, path: str | os.PathLike[str]) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from mimic_envs import bodies
 from mimic_envs import clips as clips_
-from mimic_envs.clips import ClipSet
+from mimic_envs.clips import ClipSet, clip_file
 
 
 @pytest.fixture(scope="module")
@@ -81,11 +81,11 @@ def test_failed_save_leaves_the_old_file(clips: ClipSet, tmp_path, monkeypatch) 
     clips.save(path)
     before = path.read_bytes()
 
-    def fail(self, file):
+    def fail(file, clips):
         file["half"] = 1
         raise OSError("no space left on device")
 
-    monkeypatch.setattr(ClipSet, "_write", fail)
+    monkeypatch.setattr(clip_file, "write", fail)
     with pytest.raises(OSError, match="no space"):
         clips.save(path)
     assert path.read_bytes() == before
