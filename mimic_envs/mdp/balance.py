@@ -118,9 +118,8 @@ class Balance:
         """Return the joint torques, (nv,); the root's part is not used. See `control`."""
         gains = gains or self._body.balance
         assert gains is not None  # see __init__
-        rotation = jax.vmap(rotations.matrix)(physics.xquat)
         axis, anchor = self._axes.at(physics.qpos, physics.xpos, physics.xquat)
-        gap, points = self._soles.lowest(physics.xpos, rotation)
+        gap, jacobian = self.points(physics)
         asked, _ = self._soles.lowest(reference.xpos, jax.vmap(rotations.matrix)(reference.xquat))
         close = gains.gap * self._body.body_length
         touching = (gap < close).astype(jnp.float32)
@@ -129,11 +128,17 @@ class Balance:
         offset = offset + self._placement(physics, reference, axis, anchor, stands, gains)
         of_joints = PDGains(gains.frequency_hz, gains.damping_ratio)
         torque = self._pd.torque(physics, reference.qpos, reference.qvel, offset, of_joints)
-        jacobian = self._axes.jacobian(axis, anchor, points, self._soles.owners)
         wrench = self._wrench(physics, reference, gains)
         force = self._contact_forces(jacobian, touching, wrench, gains)
         torque += gains.feedforward * reference.force - jnp.einsum("pki,pk->i", jacobian, force)
         return torque
+
+    def points(self, physics: PhysicsState) -> tuple[jax.Array, jax.Array]:
+        """Heights above the floor, (P,), and Jacobian, (P, 3, nv), of what can touch it."""
+        rotation = jax.vmap(rotations.matrix)(physics.xquat)
+        gap, points = self._soles.lowest(physics.xpos, rotation)
+        axis, anchor = self._axes.at(physics.qpos, physics.xpos, physics.xquat)
+        return gap, self._axes.jacobian(axis, anchor, points, self._soles.owners)
 
     def _of_feet(self, of_points: jax.Array) -> jax.Array:
         """The largest value of the points of each foot, (F,)."""
