@@ -64,8 +64,8 @@ class Arguments:
     latent_size: int = 16
     """Width of the latent of intention and recurrent networks."""
     action: str = "torque"
-    """Meaning of an action: `torque`, `pd_residual`, `pd_targets` or `posture`, see
-    `mimic_envs.mdp.actions`."""
+    """Meaning of an action: `torque`, `pd_residual`, `pd_targets`, `balance_residual`,
+    `balance_targets` or `posture`, see `mimic_envs.mdp.actions`."""
     score_weight: float = 0.0
     """Weight of the frame's score in the reward. The body's own reward is nearly flat close
     to the reference; the score falls evenly with the distance."""

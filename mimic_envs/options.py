@@ -24,8 +24,8 @@ class Options:
     task: Any = "imitation"
     """Name of the task, `module:name`, or a specification as in `mimic_envs.tasks`."""
     action: str = "torque"
-    """Name of the action term: `torque`, `pd_residual`, `pd_targets`, `posture`, or
-    `module:name`."""
+    """Name of the action term: `torque`, `pd_residual`, `pd_targets`, `balance_residual`,
+    `balance_targets`, `posture`, or `module:name`."""
     backend: str = physics_.DEFAULT
     """Physics: `native` (C MuJoCo), `mjx` or `warp`."""
     backend_options: Mapping[str, Any] | None = None

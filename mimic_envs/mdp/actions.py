@@ -61,6 +61,10 @@ class ActionTerm:
         """Numbers in an action; by default one for each actuator."""
         return self.body.model.nu
 
+    def prepared(self, command: Command) -> Command:
+        """Return the command with all that `control` needs of it. Host."""
+        return command.with_forces() if self.needs_forces else command
+
     def control(
         self, command: Command, state: Any, physics: PhysicsState, action: jax.Array
     ) -> jax.Array:

@@ -92,7 +92,7 @@ class TermPolicy:
                 f"make the environment with action {term.name!r} or 'torque'"
             )
         self.name, self.memory = policy.name, policy.memory
-        self.params = (policy.params, env.task.command)
+        self.params = (policy.params, term.prepared(env.task.command))
         self._policy, self._own, self._other = policy, term, env.task.action
 
     def act(self, params: Any, state: State, key: jax.Array) -> jax.Array:

@@ -113,7 +113,7 @@ def make(name: str | Any, body: bodies.Body, action: str, options: Mapping[str, 
     return Task(
         name=name,
         at=indices.of(body),
-        command=command.with_forces() if term.needs_forces else command,
+        command=term.prepared(command),
         action=term,
         **specification.rows(body),
     )

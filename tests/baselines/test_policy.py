@@ -88,6 +88,26 @@ def test_what_is_scored_is_what_was_trained(
     assert_same_in_one_step(env, before, policies.load(tmp_path / "arm", env, "arm"))
 
 
+def test_a_policy_that_builds_on_balance_is_scored_with_torques(tmp_path: pathlib.Path) -> None:
+    """Forces of the motion are found again for the environment that scores."""
+    own, plain = (
+        mimic_envs.make("stick_insect", clips=CLIPS, action=name)
+        for name in ("balance_targets", "torque")
+    )
+    spec = Spec(hidden=(8,), action="balance_targets")
+    before = controller(own, spec, 0.15)
+    policy.save(tmp_path / "insect", spec, own, *before.params, {"steps": 7})
+    after = policies.load(tmp_path / "insect", plain, "insect")
+    state, key = own.reset(jax.random.PRNGKey(3), clip=0, frame=5), jax.random.PRNGKey(0)
+    command = own.task.command, state.command, state.physics
+    wanted = own.task.action.control(
+        *command, jnp.clip(before.act(before.params, state, key), -1, 1)
+    )
+    found = after.act(after.params, state, key)
+    assert np.std(wanted) > 0.05
+    np.testing.assert_allclose(found, wanted, atol=1e-4)
+
+
 def assert_same_in_one_step(arm: Environment, before: Any, after: Any) -> None:
     key = jax.random.PRNGKey(0)
     states = jax.jit(jax.vmap(arm.reset))(jax.random.split(jax.random.PRNGKey(3), 20))
