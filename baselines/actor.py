@@ -76,6 +76,15 @@ def log_probability(actions: jax.Array, mean: jax.Array, log_std: jax.Array) -> 
     return -jnp.sum(0.5 * z**2 + log_std + 0.5 * math.log(2 * math.pi), axis=-1)
 
 
+def typical_divergence(log_ratios: jax.Array) -> jax.Array:
+    """Divergence of two policies for typical actions, whatever a few outliers say.
+
+    It is the mean one, half the variance of the logarithms of ratios of probabilities, if those
+    are normal: 0.6745 is the median absolute value of a standard normal variable.
+    """
+    return 0.5 * (jnp.median(jnp.abs(log_ratios)) / 0.6745) ** 2
+
+
 def entropy(log_std: jax.Array) -> jax.Array:
     """Entropy of a diagonal Gaussian, a scalar."""
     return jnp.sum(log_std + 0.5 * math.log(2 * math.pi * math.e))

@@ -38,9 +38,6 @@ from baselines.normaliser import Normaliser
 from baselines.parallel import AXIS, DIVIDED, SAME
 from baselines.ppo_config import RATE_FACTOR, Config
 
-_MEDIAN_OF_NORMAL = 0.6745
-"""Median absolute value of a standard normal variable."""
-
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
@@ -275,9 +272,7 @@ class PPO:
         return jnp.clip(rate * factor, *self.config.learning_rate_bounds)
 
     def _critic_rate(self, state: TrainState) -> jax.Array:
-        """The critic's learning rate, which follows the schedule."""
-        if self.config.target_kl is None:
-            return state.learning_rate
+        """The critic's learning rate, which always follows the schedule."""
         return self._rate(state.updates).astype(jnp.float32)
 
     def _learn(
@@ -285,6 +280,7 @@ class PPO:
     ) -> tuple[Params, optax.OptState, jax.Array, dict[str, jax.Array]]:
         """All steps of Adam on a batch; returns what was learned and the means of the losses."""
         gradient = jax.grad(functools.partial(self.loss, statistics=state.statistics), has_aux=True)
+        rates = {"actor": state.learning_rate, "critic": self._critic_rate(state)}
 
         def learn(carry: tuple[Params, optax.OptState], chosen: jax.Array) -> tuple[Any, Any]:
             params, optimiser = carry
@@ -296,8 +292,6 @@ class PPO:
             slope, losses = jax.lax.pmean((slope, losses), AXIS)
             losses["ratio_error"] = worst
             change, optimiser = self._optimiser.update(slope, optimiser)
-            # only the actor's steps follow its divergence
-            rates = {"actor": state.learning_rate, "critic": self._critic_rate(state)}
             step = {part: optax.tree.scale(-rates[part], change[part]) for part in change}
             params = optax.apply_updates(params, step)
             return (params, optimiser), {**losses, "gradient_norm": optax.tree.norm(slope)}
@@ -370,7 +364,7 @@ class PPO:
             "latent_kl": kl,
             "entropy": entropy,
             "approximate_kl": jnp.mean(ratio - 1 - change),
-            "typical_kl": 0.5 * (jnp.median(jnp.abs(change)) / _MEDIAN_OF_NORMAL) ** 2,
+            "typical_kl": actors.typical_divergence(change),
             "clipped": jnp.mean(jnp.abs(ratio - 1) > config.clip),
             "ratio_error": jnp.max(jnp.abs(ratio - 1)),
         }
