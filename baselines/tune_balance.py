@@ -23,7 +23,7 @@ import tyro
 from rich.console import Console
 from rich.progress import track
 
-from mimic_envs import assembly, controllers
+from mimic_envs import assembly, bodies, controllers
 from mimic_envs import clips as clips_
 from mimic_envs.bodies import BalanceGains
 from mimic_envs.command import as_command
@@ -123,8 +123,10 @@ class Search:
     """
 
     def __init__(self, args: Arguments) -> None:
-        clips = clips_.concat([clips_.load(one, args.body) for one in args.clips])
-        self.env = assembly.make(args.body, clips)
+        body = bodies.get(args.body)
+        rate = 1.0 / body.control_timestep_s
+        sets = [clips_.resample(clips_.load(one, body), rate) for one in args.clips]
+        self.env = assembly.make(body, clips_.concat(sets))
         self._controller = controllers.make("balance", self.env)
         command, self.gains = self._controller.params
         self._command: Clips = jax.device_put(command)

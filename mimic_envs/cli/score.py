@@ -132,8 +132,10 @@ def _clip_table(results: Any) -> Table:
         "score": "score",
         "coverage": "coverage",
         "mpjpe": f"error ({results.body.length_unit})",
+        "end_effector_distance_median": "end effectors, median",
         "joint_rmse_deg": "joints (deg)",
         "root_angle_deg": "root (deg)",
+        "saturation": "saturation",
     }
     columns = {name: title for name, title in known.items() if name in results.metrics}
     title = escape(f"{results.controller} on {results.clips_name}")

@@ -18,12 +18,17 @@ from mimic_envs.mdp import indices
 
 ERRORS = {
     "mpjpe": "mean distance of tracked bodies, length units",
+    "end_effector_distance": "mean distance of the end effectors, length units",
     "root_distance": "distance of the root body, length units",
     "root_angle_deg": "rotation of the root body, degrees",
     "joint_rmse_deg": "root mean square error of tracked joints, degrees",
     "joint_velocity_rmse": "root mean square error of their velocities, rad/s",
 }
 """The error metrics and what they mean."""
+
+
+SATURATED = 0.99
+"""A control of at least this share of its range's half is saturated."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,6 +70,7 @@ def caps(body: bodies.Body) -> dict[str, float]:
     """Largest value that one frame contributes to each error metric."""
     return {
         "mpjpe": body.body_length,
+        "end_effector_distance": body.body_length,
         "root_distance": body.body_length,
         "root_angle_deg": 180.0,
         "joint_rmse_deg": 60.0,
@@ -97,19 +103,27 @@ def frames(
     velocities = (trajectory.qvel - qvel)[:, at.tracked_dofs]
     errors = {
         "mpjpe": distance,
+        "end_effector_distance": _mean_distance(xpos, ref_xpos, at.end_effectors),
         "root_distance": np.linalg.norm((xpos - ref_xpos)[:, at.root], axis=-1),
         "root_angle_deg": np.rad2deg(_angle(xquat[:, at.root], ref_xquat[:, at.root])),
         "joint_rmse_deg": np.rad2deg(np.sqrt(np.mean(joints**2, axis=-1))),
         "joint_velocity_rmse": np.sqrt(np.mean(velocities**2, axis=-1)),
     }
+    if not at.end_effectors.size:
+        del errors["end_effector_distance"]
     invalid = trajectory.diverged
     result = {
         "score": np.where(invalid, 0.0, frame_scores(body, distance)),
         "root_aligned_score": np.where(invalid, 0.0, frame_scores(body, aligned)),
     }
-    for name, cap in caps(body).items():
-        result[name] = np.where(invalid, cap, np.minimum(errors[name], cap))
+    for name, error in errors.items():
+        cap = caps(body)[name]
+        result[name] = np.where(invalid, cap, np.minimum(error, cap))
     return result
+
+
+def _median(x: np.ndarray) -> float:
+    return float(np.median(x)) if x.size else float("nan")
 
 
 def clip_metrics(
@@ -120,9 +134,11 @@ def clip_metrics(
     Returns:
         Means over all frames under the frames' names; the same means over the frames
         before the first limit crossing with the suffix `_covered` (NaN if there are
-        none); `coverage`, the fraction of such frames; `effort`, the mean squared
-        control, each relative to its largest; `action_rate`, the mean absolute change of
-        actions per second;
+        none); `end_effector_distance_median`, the median over these; `coverage`, their
+        fraction; `effort`, the mean squared control, each relative to its largest;
+        `saturation`, the fraction of frames before the first crossing in which the actuator
+        that is at the end of its range most often is there; `action_rate`, the mean absolute
+        change of actions per second;
         `diverged`, the fraction of invalid frames.
     """
     bad = trajectory.crossed | trajectory.diverged
@@ -132,6 +148,11 @@ def clip_metrics(
         result[f"{name}_covered"] = float(np.mean(x[:covered])) if covered else float("nan")
     change = np.abs(np.diff(trajectory.actions, axis=0)) / body.control_timestep_s
     result["coverage"] = covered / len(bad)
+    ends = per_frame.get("end_effector_distance")
+    if ends is not None:
+        result["end_effector_distance_median"] = _median(ends[:covered])
+    saturated = np.abs(trajectory.actions[:covered]) >= SATURATED
+    result["saturation"] = float(saturated.mean(axis=0).max()) if covered else float("nan")
     offset, factor = indices.of(body).effort
     result["effort"] = float(np.mean((offset + factor * trajectory.actions) ** 2))
     result["action_rate"] = float(np.mean(change)) if change.size else 0.0

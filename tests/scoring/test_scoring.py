@@ -99,6 +99,31 @@ def needs_moving_root(env: Environment) -> None:
         pytest.skip(f"{env.body.name} stands on a fixed base: it cannot be moved")
 
 
+def test_saturation_is_that_of_the_worst_actuator_while_the_animal_stands(
+    env: Environment,
+) -> None:
+    moved = replay(env)
+    frames = len(moved.actions)
+    moved.actions[: frames // 4, 0] = -1.0  # a quarter of all frames, a half of those covered
+    moved.actions[: frames // 8, 1] = 1.0
+    moved.actions[frames // 2 :, 2] = 1.0
+    moved.crossed[frames // 2 :] = True
+    assert judged(env, moved)["saturation"] == pytest.approx(0.5, abs=2.5 / frames)
+
+
+def test_the_median_of_end_effectors_is_a_distance(env: Environment) -> None:
+    needs_moving_root(env)
+    if not env.task.at.root_motion.free:
+        pytest.skip("moved along the world's x axis")
+    start = replay(env)
+    qpos = start.qpos.copy()
+    away = 0.1 * env.body.body_length
+    qpos[: int(0.6 * len(qpos)), 0] += away
+    found = judged(env, dataclasses.replace(start, qpos=qpos))
+    assert found["end_effector_distance_median"] == pytest.approx(away, rel=1e-6)
+    assert found["end_effector_distance"] == pytest.approx(0.6 * away, rel=0.05)
+
+
 def test_root_angle_of_40_degrees_reads_40(env: Environment) -> None:
     """A free root pitches, a planar one turns by its hinge."""
     needs_moving_root(env)
