@@ -5,9 +5,9 @@
 A candidate is scored from starts every 0.25 s of all clips, each followed for a second: the mean
 frame score, 0 from a fall on. Candidates are drawn from a normal distribution of the logarithms
 of the gains, which moves to the best of each generation (the cross-entropy method, Rubinstein
-1999). The best mean is printed as `BalanceGains(...)`, to be put into the body's module, with
-the passing map of before and after: for each start the share of the second that the animal stays
-within the limits, in tenths.
+1999). The best of its means is printed as `BalanceGains(...)`, to be put into the body's module,
+with the passing map of before and after: for each start the share of the second that the animal
+stays within the limits, in tenths.
 """
 
 from __future__ import annotations
@@ -155,6 +155,7 @@ def search(args: Arguments, console: Console) -> BalanceGains:
     mean = np.log([getattr(task.gains, name) + SMALLEST for name in names])
     spread = np.full(len(names), args.spread)
     rng = np.random.default_rng(args.seed)
+    means: list[tuple[float, np.ndarray]] = []
 
     def gains_of(logs: np.ndarray) -> BalanceGains:
         values = np.maximum(np.exp(logs) - SMALLEST, 0.0)
@@ -165,6 +166,7 @@ def search(args: Arguments, console: Console) -> BalanceGains:
         drawn[0] = mean
         shown = track(drawn, f"generation {generation}", console=console, transient=True)
         scores = np.array([task.follow(gains_of(logs))[0].mean() for logs in shown])
+        means.append((scores[0], mean))
         best = drawn[np.argsort(-scores)[: args.best]]
         console.print(
             f"generation {generation}: mean {scores[0]:.4f}, best {scores.max():.4f}, "
@@ -173,7 +175,8 @@ def search(args: Arguments, console: Console) -> BalanceGains:
         mean = 0.3 * mean + 0.7 * best.mean(axis=0)
         spread = 0.5 * spread + 0.5 * np.maximum(best.std(axis=0), 0.05)
         console.print(repr(gains_of(mean)), highlight=False, soft_wrap=True)
-    found = gains_of(mean)
+    means.append((task.follow(gains_of(mean))[0].mean(), mean))
+    found = gains_of(max(means, key=lambda one: one[0])[1])
     task.report(console, "after", found)
     console.print(repr(found), highlight=False, soft_wrap=True)
     return found

@@ -124,7 +124,8 @@ class Balance:
         close = gains.gap * self._body.body_length
         touching = (gap < close).astype(jnp.float32)
         stands = self._of_feet(touching) * self._of_feet((asked < close).astype(jnp.float32))
-        touching = touching * (1.0 - gains.lifting * (1.0 - stands[self._foot]))
+        less = jnp.clip(gains.lifting, 0.0, 1.0) * (1.0 - stands[self._foot])
+        touching = touching * (1.0 - less)
         offset = offset + self._placement(physics, reference, axis, anchor, stands, gains)
         of_joints = PDGains(gains.frequency_hz, gains.damping_ratio)
         torque = self._pd.torque(physics, reference.qpos, reference.qvel, offset, of_joints)

@@ -19,7 +19,7 @@ import pytest
 import tyro
 from tyro.extras import SubcommandApp
 
-from baselines import distill, plot, recordings, train
+from baselines import distill, plot, recordings, train, tune_balance
 from leaderboard import build, draft, entries, verify
 from mimic_envs import cli, command
 from mimic_envs import clips as clips_
@@ -176,6 +176,7 @@ TRAINERS = [
     Command("baselines.distill", distill.Arguments, distill.main),
     Command("baselines.recordings", recordings.Prepare, recordings.main, ("prepare",)),
     program("baselines.plot", plot.Arguments),
+    Command("baselines.tune_balance", tune_balance.Arguments, tune_balance.main),
 ]
 
 
