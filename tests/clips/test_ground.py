@@ -9,7 +9,7 @@ import jax
 import numpy as np
 import pytest
 
-from mimic_envs import cli, make, scoring
+from mimic_envs import cli, controllers, make, scoring
 from mimic_envs import clips as clips_
 from mimic_envs.clips import ClipSet, banded, ground_report, kinematics, soles, stance, support
 from mimic_envs.clips import grounding as grounding_
@@ -209,6 +209,16 @@ class TestEnvironment:
         own = frames(env.body, followed, motion, zeros)
         np.testing.assert_allclose(judged["score"], own["score"])
         assert judged["score"].mean() < 0.99
+
+    def test_results_say_so(self, back: ClipSet) -> None:
+        short = clips_.trim(back, 0.0, 0.2)
+        env = make("rodent", clips=short, terminate=False)
+        results = scoring.score(env, controllers.make("zero", env), short)
+        said = results.to_json()["clips"]
+        assert said["grounded"] is True
+        assert said["sha256"] == short.content_hash
+        assert said["recording_sha256"] == short.recorded.content_hash
+        assert "grounded" not in dataclasses.replace(results, grounded=False).to_json()["clips"]
 
     def test_an_animal_that_does_not_walk(self) -> None:
         with pytest.raises(ValueError, match="'mouse_arm' does not walk"):
