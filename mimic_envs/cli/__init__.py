@@ -10,12 +10,14 @@ from mimic_envs.cli import bodies, clips, leaderboard, stac
 from mimic_envs.cli.console import OUT
 from mimic_envs.cli.listing import list_
 from mimic_envs.cli.play import play
+from mimic_envs.cli.record import record
 from mimic_envs.cli.score import score
 from mimic_envs.command import run_command, versions
 
 _APP = SubcommandApp()
 _APP.command(score)
 _APP.command(play)
+_APP.command(record)
 _APP.command(name="list")(list_)
 _APP.command(clips.APP, name="clips", help="Look at, change, import and fetch sets of clips.")
 _APP.command(leaderboard.APP, name="leaderboard", help="Make a submission, and check one.")
