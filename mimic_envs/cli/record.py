@@ -59,10 +59,11 @@ def record(
 def with_size(out: pathlib.Path) -> None:
     """Say what a recorded file holds."""
     import h5py
+    import numpy as np
 
     with h5py.File(out, "r") as file:
         rows, trials = len(file["time_s"]), len(file["steps"])
-        error = float(file.attrs["replay_error"])
+        error = np.asarray(file.attrs["replay_error"]).item()
         count = len(file)
     OUT.print(f"{trials} trials, {rows} control steps, {count} variables")
     say("largest difference of a replay", error)
