@@ -16,6 +16,7 @@ from mimic_envs.analysis.result import (
     new_figure,
     require,
     require_trials,
+    styled,
 )
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ def permuted(labels: np.ndarray, rows: np.ndarray, seed: int) -> np.ndarray:
     return shuffled[np.searchsorted(names, rows)]
 
 
+@styled
 def behavior(dataset: xarray.Dataset) -> Result:
     """Labels of clips from the latent (or the first layer), against chance.
 

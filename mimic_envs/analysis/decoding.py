@@ -15,9 +15,11 @@ from mimic_envs.analysis.result import (
     frame,
     heatmap,
     layers,
+    legend_below,
     matrix,
     new_figure,
     require_trials,
+    styled,
 )
 
 if TYPE_CHECKING:
@@ -69,6 +71,7 @@ def _mean(values: np.ndarray) -> float:
     return float(np.nanmean(values)) if np.isfinite(values).any() else float("nan")
 
 
+@styled
 def decoding(dataset: xarray.Dataset) -> Result:
     """R^2 of targets from each layer on held-out trials, with three controls.
 
@@ -191,6 +194,7 @@ def _deviance(y: np.ndarray, mu: np.ndarray) -> float:
     return float(2 * np.sum(log - (y - mu)))
 
 
+@styled
 def encoding(dataset: xarray.Dataset) -> Result:
     """Which family of features explains the units of each layer, beyond all others.
 
@@ -221,7 +225,7 @@ def encoding(dataset: xarray.Dataset) -> Result:
     axis.set_xticks(range(len(table)), [row["layer"] for row in table], rotation=45, ha="right")
     axis.set_ylabel("unique share of R²")
     axis.set_title(f"n = {count} trials")
-    axis.legend(ncols=2)
+    legend_below(figure, axis)
     numbers = {row["layer"]: row for row in table}
     title = "Encoding: what explains the units"
     note = "The unique share of a family is R^2 with all families, less R^2 without it."

@@ -14,6 +14,7 @@ from mimic_envs.analysis.result import (
     matrix,
     new_figure,
     resample_trials,
+    styled,
     trials,
 )
 
@@ -71,6 +72,7 @@ def measures(eigenvalues: np.ndarray) -> dict[str, float]:
     }
 
 
+@styled
 def dimensionality(dataset: xarray.Dataset) -> Result:
     """Participation ratio and explained variance of every layer, of joints, torques and muscles.
 

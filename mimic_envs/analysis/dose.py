@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mimic_envs.analysis.result import COLORS, Missing, Result, frame, interval, new_figure, require
+from mimic_envs.analysis.result import (
+    COLORS,
+    Missing,
+    Result,
+    frame,
+    interval,
+    new_figure,
+    require,
+    styled,
+)
 from mimic_envs.analysis.survival import first_failures
 
 if TYPE_CHECKING:
@@ -86,6 +95,7 @@ def bootstrap_logistic(
     }
 
 
+@styled
 def dose_response(dataset: xarray.Dataset) -> Result:
     """Share of trials without failure, and mean score, against the dose of each manipulation.
 

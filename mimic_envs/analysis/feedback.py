@@ -6,7 +6,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mimic_envs.analysis.result import COLORS, Missing, Result, frame, matrix, new_figure, require
+from mimic_envs.analysis.result import (
+    COLORS,
+    Missing,
+    Result,
+    frame,
+    legend_below,
+    matrix,
+    new_figure,
+    require,
+    styled,
+)
 from mimic_envs.analysis.survival import kaplan_meier
 
 if TYPE_CHECKING:
@@ -30,6 +40,7 @@ def time_to_leave(path: np.ndarray, base: np.ndarray, limit: float) -> tuple[int
     return (int(np.argmax(far)), True) if far.any() else (length, False)
 
 
+@styled
 def feedback(dataset: xarray.Dataset) -> Result:
     """Share of trials that still follow the untouched trial of the same seed, by condition.
 
@@ -71,7 +82,7 @@ def feedback(dataset: xarray.Dataset) -> Result:
     axes[0, 0].set_xlabel("time (s)")
     axes[0, 0].set_ylabel("share within 0.25 body lengths")
     axes[0, 0].set_ylim(0, 1.03)
-    axes[0, 0].legend()
+    legend_below(figure, axes[0, 0], 2)
     columns = ("trial", "condition", "time_s", "left")
     title = "Time to leave the untouched path"
     return Result("feedback", title, numbers, {"feedback": frame(table, columns)}, figure)

@@ -18,6 +18,7 @@ from mimic_envs.analysis.result import (
     matrix,
     new_figure,
     require,
+    styled,
     trials,
 )
 
@@ -176,6 +177,7 @@ def measure(contact: np.ndarray, hz: float) -> dict[str, Any]:
     return {name: np.array([row[name] for row in rows]) for name in rows[0]}
 
 
+@styled
 def gait(dataset: xarray.Dataset) -> Result:
     """Footfalls, stride frequency, duty, phases and tripod strength of each trial.
 

@@ -6,7 +6,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mimic_envs.analysis.result import COLORS, Result, frame, matrix, new_figure, require, trials
+from mimic_envs.analysis.result import (
+    COLORS,
+    Result,
+    frame,
+    legend_below,
+    matrix,
+    new_figure,
+    require,
+    styled,
+    trials,
+)
 
 if TYPE_CHECKING:
     import xarray
@@ -34,6 +44,7 @@ def static_optimization(moments: np.ndarray, torque: np.ndarray) -> tuple[np.nda
     return found, float(np.linalg.norm(moments @ found - torque))
 
 
+@styled
 def inverse_dynamics(dataset: xarray.Dataset) -> Result:
     """Torques that the clip asks for, beside those of the model; and what the root would need.
 
@@ -77,8 +88,8 @@ def inverse_dynamics(dataset: xarray.Dataset) -> Result:
         axis.plot(time[own], made[own, i], color=COLORS[0], lw=0.8, label="model")
         axis.set_title(dofs[i])
         axis.set_xlabel("time (s)")
-    axes[0, 0].set_ylabel(f"torque ({dataset['joint_torque'].attrs.get('units', '')})")
-    axes[0, 0].legend()
+    axes[0, 0].set_ylabel("torque (model units)")
+    legend_below(figure, axes[0, 0], 2)
     title = "Inverse dynamics of the clip"
     note = (
         "Inverse dynamics of the clip, low-passed at 15 Hz, without contacts; "

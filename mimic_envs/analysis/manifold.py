@@ -14,6 +14,7 @@ from mimic_envs.analysis.result import (
     layers,
     matrix,
     new_figure,
+    styled,
     trials,
 )
 
@@ -59,6 +60,7 @@ def winding(points: np.ndarray) -> float:
     return float(np.sum(np.angle(z[1:] * np.conj(z[:-1]))) / (2 * np.pi))
 
 
+@styled
 def manifold(dataset: xarray.Dataset) -> Result:
     """Principal components of windows of the latent (or first layer) and of joint angles.
 

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mimic_envs.analysis.result import COLORS, Missing, Result, frame, matrix, new_figure, trials
+from mimic_envs.analysis.result import (
+    COLORS,
+    Missing,
+    Result,
+    frame,
+    legend_below,
+    matrix,
+    new_figure,
+    styled,
+    trials,
+)
 
 if TYPE_CHECKING:
     import xarray
@@ -97,6 +107,7 @@ def synergies(activation: np.ndarray, most: int = 8) -> np.ndarray:
     return np.array(shares)
 
 
+@styled
 def muscles(dataset: xarray.Dataset) -> Result:
     """Activation of muscles: mean, peak time, co-contraction of antagonists, and synergies.
 
@@ -144,7 +155,7 @@ def muscles(dataset: xarray.Dataset) -> Result:
     traces.set_xlabel("time (s)")
     traces.set_ylabel("activation")
     traces.set_title(f"trial {dataset['trial_name'].to_numpy()[0]}")
-    traces.legend(ncols=2)
+    legend_below(figure, traces)
     synergy.plot(range(1, len(shares) + 1), shares, "o-", ms=3, color=COLORS[0])
     synergy.axhline(0.9, color="0.6", lw=0.6, ls="--")
     synergy.set_xlabel("synergies")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -153,6 +154,23 @@ def resample_trials(
     return interval([statistic(rng.integers(count, size=count)) for _ in range(repeats)])
 
 
+Function = TypeVar("Function", bound=Callable[..., Result])
+
+
+def styled(function: Function) -> Function:
+    """Decorate an analysis, which then draws in the style of this package."""
+
+    @functools.wraps(function)
+    def drawn(*arguments: Any, **options: Any) -> Result:
+        extras.require("figures", "matplotlib")
+        import matplotlib
+
+        with matplotlib.rc_context(_STYLE):
+            return function(*arguments, **options)
+
+    return drawn  # type: ignore[return-value]
+
+
 def new_figure(width_mm: float, height_mm: float, rows: int = 1, columns: int = 1) -> Any:
     """A figure for print and its axes, (rows, columns).
 
@@ -162,13 +180,16 @@ def new_figure(width_mm: float, height_mm: float, rows: int = 1, columns: int = 
         rows: Rows of axes.
         columns: Columns of axes.
     """
-    extras.require("figures", "matplotlib")
-    import matplotlib
     from matplotlib.figure import Figure
 
-    with matplotlib.rc_context(_STYLE):
-        figure = Figure(figsize=(width_mm / 25.4, height_mm / 25.4), layout="constrained")
-        return figure, figure.subplots(rows, columns, squeeze=False)
+    figure = Figure(figsize=(width_mm / 25.4, height_mm / 25.4), layout="constrained")
+    return figure, figure.subplots(rows, columns, squeeze=False)
+
+
+def legend_below(figure: Figure, axis: Axes, columns: int = 4) -> None:
+    """Draw the legend of an axis below all axes, where it hides nothing."""
+    handles, names = axis.get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside lower center", ncols=columns)
 
 
 def style() -> dict[str, Any]:

@@ -15,6 +15,7 @@ from mimic_envs.analysis.result import (
     matrix,
     new_figure,
     require_trials,
+    styled,
 )
 
 if TYPE_CHECKING:
@@ -125,6 +126,7 @@ def _thirds(x: np.ndarray, count: int) -> np.ndarray:
     return np.searchsorted(np.quantile(x, np.arange(1, count) / count), x)
 
 
+@styled
 def similarity(dataset: xarray.Dataset) -> Result:
     """CKA of all pairs of layers and movement, and representational similarity with ceilings.
 

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mimic_envs.analysis.result import COLORS, Result, frame, new_figure, require, trials
+from mimic_envs.analysis.result import (
+    COLORS,
+    Result,
+    frame,
+    legend_below,
+    new_figure,
+    require,
+    styled,
+    trials,
+)
 
 if TYPE_CHECKING:
     import xarray
@@ -81,6 +90,7 @@ def first_failures(dataset: xarray.Dataset) -> tuple[np.ndarray, np.ndarray]:
     return np.array(duration), np.array(failed)
 
 
+@styled
 def survival(dataset: xarray.Dataset) -> Result:
     """Share of trials that have crossed no limit against time, by condition.
 
@@ -116,7 +126,7 @@ def survival(dataset: xarray.Dataset) -> Result:
     axis.set_ylim(0, 1.03)
     axis.set_xlabel("time (s)")
     axis.set_ylabel("share without failure")
-    axis.legend(loc="lower left")
+    legend_below(figure, axis, 1)
     columns = ("condition", "time_s", "share", "low", "high")
     title = "Survival: time to the first failure"
     tables = {"survival": frame(table, columns)}

@@ -16,6 +16,7 @@ from mimic_envs.analysis.result import (
     matrix,
     new_figure,
     require,
+    styled,
     trials,
 )
 
@@ -56,6 +57,7 @@ def bootstrap(values: np.ndarray, repeats: int = 1000) -> tuple[float, float]:
     )
 
 
+@styled
 def tracking(dataset: xarray.Dataset) -> Result:
     """Score, errors and effort of the untouched trials, and the joints beside the reference.
 
@@ -109,6 +111,7 @@ def _draw_joint(dataset: xarray.Dataset, axis: Any) -> None:
     axis.legend()
 
 
+@styled
 def compare(datasets: Mapping[str, xarray.Dataset]) -> Result:
     """Controllers side by side on the trials that all of them made, differences paired by trial.
 

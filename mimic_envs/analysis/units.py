@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mimic_envs.analysis.dose import _scores
-from mimic_envs.analysis.result import COLORS, Missing, Result, frame, new_figure, require
+from mimic_envs.analysis.result import COLORS, Missing, Result, frame, new_figure, require, styled
 
 if TYPE_CHECKING:
     import xarray
@@ -25,6 +25,7 @@ def selectivity(losses: np.ndarray) -> float:
     return float((losses.max() - rest) / (losses.max() + rest))
 
 
+@styled
 def units(dataset: xarray.Dataset) -> Result:
     """Change of score by each ablation of units, paired with the untouched trials.
 

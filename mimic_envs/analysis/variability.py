@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mimic_envs.analysis.result import COLORS, Missing, Result, frame, matrix, new_figure
+from mimic_envs.analysis.result import COLORS, Missing, Result, frame, matrix, new_figure, styled
 
 if TYPE_CHECKING:
     import xarray
@@ -55,6 +55,7 @@ def repeats(dataset: xarray.Dataset) -> dict[tuple[str, str], np.ndarray]:
     return {key: numbers for key, numbers in found.items() if len(numbers) > 1}
 
 
+@styled
 def variability(dataset: xarray.Dataset) -> Result:
     """Variance across repeats of latent, action and pose, by condition.
 

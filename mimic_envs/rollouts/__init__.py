@@ -7,8 +7,20 @@ Importing this package imports no xarray; its functions do, see the extra `analy
 """
 
 from mimic_envs.rollouts.datasets import derive, replay_error
+from mimic_envs.rollouts.experiments import Manipulation, experiment, read_table
 from mimic_envs.rollouts.netcdf import load, save
 from mimic_envs.rollouts.recording import record, write
 from mimic_envs.rollouts.variables import WHAT
 
-__all__ = ["WHAT", "derive", "load", "record", "replay_error", "save", "write"]
+__all__ = [
+    "WHAT",
+    "Manipulation",
+    "derive",
+    "experiment",
+    "load",
+    "read_table",
+    "record",
+    "replay_error",
+    "save",
+    "write",
+]

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -158,10 +159,11 @@ class Job:
         self._parts.delete()
 
     def _carry(self, rows: Sequence[int]) -> Carry:
-        """Where trials begin. A trial has the same random key in every condition."""
+        """Where trials begin; a trial has the same random key in every condition."""
         env, names = self._env, list(self._trials)
         numbers = jnp.array([names.index(self._rows[i][0]) for i in rows])
         keys = driver.trial_keys(self._seed, len(names))[numbers]
+        keys = _of_repeats(keys, self._design.repeats([self._rows[i][1] for i in rows]))
         chosen = driver.conditions(env, {str(i): self._trials[self._rows[i][0]] for i in rows})
         doses = self._design.doses([self._rows[i][1] for i in rows])
         carry = driver.begin(env, self._policy, chosen, keys, doses)
@@ -351,6 +353,14 @@ def _forces(env: Environment, event: Any) -> bool:
     from mimic_envs.mdp import Event
 
     return type(event).force is not Event.force
+
+
+def _of_repeats(keys: jax.Array, repeats: Sequence[int]) -> jax.Array:
+    """Keys of trials, (n,), others for each repeat but the first."""
+    numbers = jnp.array(repeats, jnp.int32)
+    changed = jax.vmap(jax.random.fold_in)(keys, numbers)
+    again = (numbers > 0).reshape(-1, *[1] * (keys.ndim - 1))
+    return jnp.where(again, changed, keys)
 
 
 def _named(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

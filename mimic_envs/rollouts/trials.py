@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,7 +11,6 @@ UNTOUCHED = "untouched"
 """Name of the condition in which nothing is manipulated."""
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
 class Design:
     """Conditions; by default only the untouched one.
 
@@ -49,6 +47,10 @@ class Design:
     def doses(self, conditions: Sequence[str]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
         """Doses of the plan's edits and of its changes of observations, leading axis (trials,)."""
         return (), ()
+
+    def repeats(self, conditions: Sequence[str]) -> list[int]:
+        """Number of the repeat of each recorded trial: the same trial, other random numbers."""
+        return [0] * len(conditions)
 
     def started(self, carry: Carry, conditions: Sequence[str]) -> Carry:
         """Trials at their beginning, changed by their conditions."""
