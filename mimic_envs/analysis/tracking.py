@@ -13,6 +13,7 @@ from mimic_envs.analysis.result import (
     Result,
     frame,
     interval,
+    legend_below,
     matrix,
     new_figure,
     require,
@@ -108,7 +109,7 @@ def _draw_joint(dataset: xarray.Dataset, axis: Any) -> None:
     axis.set_xlabel("time (s)")
     axis.set_ylabel(f"{label} (rad)")
     axis.set_title(f"trial {dataset['trial_name'].to_numpy()[0]}")
-    axis.legend()
+    legend_below(axis.figure, axis)
 
 
 @styled

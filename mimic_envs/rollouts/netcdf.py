@@ -154,20 +154,31 @@ def load(path: Any) -> xarray.Dataset:
     path = pathlib.Path(path)
     if not path.is_file():
         raise ValueError(f"{path}: no such file")
+    attributes = _attributes(path)
+    if attributes.get("format") != variables.FORMAT:
+        raise ValueError(f"{path} is not a recorded dataset: it has no format {variables.FORMAT!r}")
+    version = np.asarray(attributes.get("format_version", -1)).reshape(-1)[0]
+    if version != variables.VERSION:
+        raise ValueError(
+            f"{path} has version {version} of the format, this program reads {variables.VERSION}"
+        )
     try:
         with xarray.open_dataset(path, engine="h5netcdf") as opened:
             dataset = opened.load()
     except (OSError, ValueError, KeyError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ValueError(f"{path} is not a recorded dataset: {reason}") from error
-    if dataset.attrs.get("format") != variables.FORMAT:
-        raise ValueError(f"{path} is not a recorded dataset: it has no format {variables.FORMAT!r}")
-    if dataset.attrs.get("format_version") != variables.VERSION:
-        raise ValueError(
-            f"{path} has version {dataset.attrs.get('format_version')} of the format, this "
-            f"program reads {variables.VERSION}"
-        )
     return dataset.set_coords([name for name in COORDINATES if name in dataset])
+
+
+def _attributes(path: pathlib.Path) -> dict[str, Any]:
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            return dict(file.attrs)
+    except OSError as error:
+        raise ValueError(f"{path} is not a recorded dataset: it is no HDF5 file") from error
 
 
 def save(dataset: xarray.Dataset, path: Any) -> None:

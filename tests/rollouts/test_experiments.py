@@ -15,7 +15,6 @@ from mimic_envs.rollouts import Manipulation, experiments
 from mimic_envs.rollouts.manipulations import KINDS
 from mimic_envs.scoring import policies
 
-LAYERS = ("latent_noise", "latent_shift", "unit_ablation")
 STEPS = 30
 
 
@@ -52,17 +51,19 @@ def policy(arm: Environment, tmp_path_factory: pytest.TempPathFactory):
 
 @pytest.fixture(scope="module")
 def arm_results(arm, policy):
-    table = [Manipulation(what, size=(0.0,)) for what in KINDS if what not in LAYERS]
-    table += [Manipulation(what, ("latent",), (0.0,)) for what in LAYERS]
-    table += [
-        Manipulation("lesion", ("elbow_flexors",), (1.0,), at_s=0.05),
-        Manipulation("delay", size=(3,)),
-        Manipulation("mask", ("reference",), (1.0,), at_s=0.05),
+    still = ("push", "torque", "friction", "gravity", "mass", "slope")
+    table = [
+        *(Manipulation(what, size=(0.0,)) for what in still),
+        Manipulation("lesion", ("elbow_flexors",), (0.0, 1.0), at_s=0.05),
+        Manipulation("delay", size=(0, 3)),
+        Manipulation("mask", ("reference",), (0.0, 1.0), at_s=0.05),
+        Manipulation("noise", ("proprioception",), (0.0, 0.3)),
+        Manipulation("latent_shift", ("latent",), (0.0,)),
+        Manipulation("latent_noise", ("latent[1]",), (0.0, 0.5), repeats=2),
+        Manipulation("unit_ablation", ("decoder_0[2]",), (0.0, 1.0)),
         Manipulation("unit_ablation", ("decoder_0[7]",), (1.0,)),
-        Manipulation("unit_ablation", ("decoder_0[2]",), (1.0,)),
-        Manipulation("latent_noise", ("latent[1]",), (0.5,), repeats=2),
-        Manipulation("noise", ("proprioception",), (0.3,)),
     ]
+    assert {row.what for row in table} == set(KINDS)
     plain = rollouts.record(arm, policy, short(arm), "network,metrics,actuators,observations")
     found = rollouts.experiment(
         arm, policy, table, trials=short(arm), what="network,metrics,actuators,observations"
