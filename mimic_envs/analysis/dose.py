@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     import xarray
 
 
+_MOST_PANELS = 12
+"""Manipulations that are drawn; the table has all."""
+
+
 def wilson(successes: float, count: float, z: float = 1.96) -> tuple[float, float]:
     """Wilson's 95 % interval of a share (Wilson, 1927)."""
     if count <= 0:
@@ -106,6 +110,9 @@ def dose_response(dataset: xarray.Dataset) -> Result:
     if "manipulation" not in dataset or "dose" not in dataset:
         raise Missing("needs an experiment: record with `mimic-envs experiment`")
     what = dataset["manipulation"].to_numpy().astype(str)
+    if "where" in dataset:  # another place is another manipulation
+        places = dataset["where"].to_numpy().astype(str)
+        what = np.array([f"{a} {b}".strip() for a, b in zip(what, places, strict=True)])
     dose = dataset["dose"].to_numpy().astype(float)
     success = ~first_failures(dataset)[1]
     score = _scores(dataset)
@@ -113,10 +120,12 @@ def dose_response(dataset: xarray.Dataset) -> Result:
     if not kinds:
         raise Missing("needs a manipulation besides the untouched condition")
     columns = min(len(kinds), 3)
-    rows = -(-len(kinds) // columns)
+    rows = -(-min(len(kinds), _MOST_PANELS) // columns)
     figure, axes = new_figure(60 * columns + 10, 55 * rows, rows, columns)
     numbers, table = {}, []
-    for axis, name in zip(axes.flat, kinds, strict=False):
+    panels = list(axes.flat[:_MOST_PANELS])
+    for i, name in enumerate(kinds):
+        axis = panels[i] if i < len(panels) else None
         own = (what == name) | (what == "")  # the untouched condition has dose 0
         x, y = dose[own], success[own]
         for d in np.unique(x):
@@ -124,23 +133,25 @@ def dose_response(dataset: xarray.Dataset) -> Result:
             low, high = wilson(int(y[at].sum()), int(at.sum()))
             value = float(np.nanmean(score[own][at])) if np.isfinite(score).any() else np.nan
             table.append((name, d, int(at.sum()), float(y[at].mean()), low, high, value))
-            axis.errorbar(
-                d, y[at].mean(), [[max(y[at].mean() - low, 0)], [max(high - y[at].mean(), 0)]],
-                fmt="o", ms=3, color=COLORS[0],
-            )  # fmt: skip
+            if axis is not None:
+                share = y[at].mean()
+                bars = [[max(share - low, 0)], [max(high - share, 0)]]
+                axis.errorbar(d, share, bars, fmt="o", ms=3, color=COLORS[0])
         numbers[name] = {"trials": int(own.sum())}
         if 0 < y.sum() < len(y):
             fit = fit_logistic(x, y)
             numbers[name] |= dataclasses.asdict(fit)
             limits = bootstrap_logistic(x, y)
             numbers[name] |= {f"{k}_interval": list(v) for k, v in limits.items()}
-            grid = np.linspace(x.min(), x.max(), 100)
-            axis.plot(grid, fit.share(grid), color=COLORS[1])
-        axis.set_ylim(-0.03, 1.03)
-        axis.set_xlabel(f"{name} (dose)")
-        axis.set_ylabel("share without failure")
-        axis.set_title(f"n = {int(own.sum())} trials")
-    for axis in axes.flat[len(kinds) :]:
+            if axis is not None:
+                grid = np.linspace(x.min(), x.max(), 100)
+                axis.plot(grid, fit.share(grid), color=COLORS[1])
+        if axis is not None:
+            axis.set_ylim(-0.03, 1.03)
+            axis.set_xlabel(f"dose of {name}")
+            axis.set_ylabel("share without failure")
+            axis.set_title(f"n = {int(own.sum())} trials")
+    for axis in panels[len(kinds) :]:
         axis.set_visible(False)
     names = ("manipulation", "dose", "trials", "share", "low", "high", "score")
     title = "Dose-response curves"

@@ -10,8 +10,9 @@ from mimic_envs.analysis.result import (
     COLORS,
     Missing,
     Result,
+    conditions,
     frame,
-    legend_below,
+    legend_beside,
     matrix,
     new_figure,
     require,
@@ -48,7 +49,7 @@ def feedback(dataset: xarray.Dataset) -> Result:
         Missing: No kinematics, or no experiment.
     """
     require(dataset, "body_position", "condition")
-    conditions = dataset["condition"].to_numpy().astype(str)
+    of_trial = conditions(dataset)
     names = dataset["trial_name"].to_numpy().astype(str)
     if "manipulation" not in dataset:
         raise Missing("needs an experiment, for example with masks of observations")
@@ -61,10 +62,10 @@ def feedback(dataset: xarray.Dataset) -> Result:
         base = np.flatnonzero(untouched & (names == names[i]))
         if base.size:
             row, left = time_to_leave(paths[rows == i], paths[rows == base[0]], limit)
-            table.append((names[i], conditions[i], row / hz, left))
+            table.append((names[i], of_trial[i], row / hz, left))
     if not table:
         raise Missing("needs manipulated trials with untouched partners")
-    figure, axes = new_figure(90, 60)
+    figure, axes = new_figure(140, 60)
     numbers = {}
     for k, name in enumerate(dict.fromkeys(row[1] for row in table)):
         time = np.array([row[2] for row in table if row[1] == name])
@@ -80,9 +81,9 @@ def feedback(dataset: xarray.Dataset) -> Result:
             label = f"{name} (n = {len(time)})"
             axes[0, 0].step(x, y, where="post", color=COLORS[k], label=label)
     axes[0, 0].set_xlabel("time (s)")
-    axes[0, 0].set_ylabel("share within 0.25 body lengths")
+    axes[0, 0].set_ylabel("share within 0.25 L")
     axes[0, 0].set_ylim(0, 1.03)
-    legend_below(figure, axes[0, 0], 2)
+    legend_beside(figure, axes[0, 0])
     columns = ("trial", "condition", "time_s", "left")
     title = "Time to leave the untouched path"
     return Result("feedback", title, numbers, {"feedback": frame(table, columns)}, figure)

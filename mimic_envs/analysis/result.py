@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -216,6 +217,20 @@ def heatmap(
     for spine in axis.spines.values():
         spine.set_visible(False)
     return image
+
+
+def legend_beside(figure: Figure, axis: Axes) -> None:
+    """Draw the legend of an axis beside all axes, for many entries."""
+    handles, names = axis.get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside right upper")
+
+
+def conditions(dataset: xarray.Dataset) -> np.ndarray:
+    """Condition of each trial, (trials,) texts, the same for all of its repeats."""
+    if "condition" not in dataset:
+        return np.full(dataset.sizes["trials"], "all")
+    names = dataset["condition"].to_numpy().astype(str)
+    return np.array([re.sub(r" repeat \d+$", "", name) for name in names])
 
 
 def frame(rows: Any, columns: Sequence[str] | None = None) -> pandas.DataFrame:

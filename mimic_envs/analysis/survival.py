@@ -10,8 +10,9 @@ import numpy as np
 from mimic_envs.analysis.result import (
     COLORS,
     Result,
+    conditions,
     frame,
-    legend_below,
+    legend_beside,
     new_figure,
     require,
     styled,
@@ -98,13 +99,11 @@ def survival(dataset: xarray.Dataset) -> Result:
         Missing: The dataset does not say when trials failed.
     """
     duration, failed = first_failures(dataset)
-    conditions = np.full(len(duration), "all")
-    if "condition" in dataset:
-        conditions = dataset["condition"].to_numpy().astype(str)
-    figure, axes = new_figure(90, 60)
+    of_trial = conditions(dataset)
+    figure, axes = new_figure(140, 60)
     axis, numbers, table = axes[0, 0], {}, []
-    for i, name in enumerate(dict.fromkeys(conditions)):
-        own = conditions == name
+    for i, name in enumerate(dict.fromkeys(of_trial)):
+        own = of_trial == name
         curve = kaplan_meier(duration[own], failed[own])
         end = float(duration[own].max())
         time = np.append(curve.time, end)
@@ -126,7 +125,7 @@ def survival(dataset: xarray.Dataset) -> Result:
     axis.set_ylim(0, 1.03)
     axis.set_xlabel("time (s)")
     axis.set_ylabel("share without failure")
-    legend_below(figure, axis, 1)
+    legend_beside(figure, axis)
     columns = ("condition", "time_s", "share", "low", "high")
     title = "Survival: time to the first failure"
     tables = {"survival": frame(table, columns)}

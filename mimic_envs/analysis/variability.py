@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mimic_envs.analysis import result
 from mimic_envs.analysis.result import COLORS, Missing, Result, frame, matrix, new_figure, styled
 
 if TYPE_CHECKING:
@@ -47,10 +48,7 @@ def split_by_task(deviations: np.ndarray, jacobian: np.ndarray) -> tuple[float, 
 def repeats(dataset: xarray.Dataset) -> dict[tuple[str, str], np.ndarray]:
     """Numbers of recorded trials that repeat the same trial in the same condition."""
     names = dataset["trial_name"].to_numpy().astype(str)
-    conditions = dataset["condition"].to_numpy().astype(str)
-    if "repeat" in dataset:
-        conditions = np.array([c.split(" repeat ")[0] for c in conditions])
-    keys = list(zip(names, conditions, strict=True))
+    keys = list(zip(names, result.conditions(dataset), strict=True))
     found = {key: np.flatnonzero([k == key for k in keys]) for key in dict.fromkeys(keys)}
     return {key: numbers for key, numbers in found.items() if len(numbers) > 1}
 
@@ -90,8 +88,11 @@ def variability(dataset: xarray.Dataset) -> Result:
         axis.bar(range(len(conditions)), values, color=COLORS[i])
         axis.set_xticks(range(len(conditions)), conditions, rotation=60, ha="right")
         axis.set_title(name)
-    axes[0, 0].set_ylabel(f"variance across repeats (n = {len(table)} trials)")
+    axes[0, 0].set_ylabel("variance across repeats")
     title = "Variability across repeats"
-    note = "Sum over entries of the variance across repeats, mean over time and trials."
+    note = (
+        "Sum over entries of the variance across repeats, mean over time and trials; "
+        f"n = {len(table)} repeated trials."
+    )
     tables = {"variability": frame(table)}
     return Result("variability", title, numbers_found, tables, figure, (note,))
