@@ -25,6 +25,7 @@ EXTRAS = {
     "sklearn": "analysis",
     "scipy": "analysis",
     "pynwb": "nwb",
+    "ndx_pose": "nwb",
     "playwright": "browser",
     "axe_playwright_python": "browser",
 }

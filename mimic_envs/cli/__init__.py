@@ -11,6 +11,7 @@ from mimic_envs.cli.analyse import analyse
 from mimic_envs.cli.console import OUT
 from mimic_envs.cli.experiment import experiment
 from mimic_envs.cli.listing import list_
+from mimic_envs.cli.nwb import nwb
 from mimic_envs.cli.play import play
 from mimic_envs.cli.record import record
 from mimic_envs.cli.score import score
@@ -22,6 +23,7 @@ _APP.command(play)
 _APP.command(record)
 _APP.command(experiment)
 _APP.command(analyse)
+_APP.command(nwb)
 _APP.command(name="list")(list_)
 _APP.command(clips.APP, name="clips", help="Look at, change, import and fetch sets of clips.")
 _APP.command(leaderboard.APP, name="leaderboard", help="Make a submission, and check one.")

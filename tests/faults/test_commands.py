@@ -59,6 +59,8 @@ RIGHT = {
     ("leaderboard.entries", "track"): ["practice"],
     ("leaderboard.verify", "paths"): ["none"],
     ("leaderboard.verify", "verified"): ["out"],
+    ("nwb", "out"): ["out.nwb"],
+    ("nwb", "recording"): ["r.nc"],
     ("play", "clips"): ["builtin/tiny"],
     ("play", "out"): ["out.mp4"],
     ("analyse", "out"): ["out"],
@@ -122,6 +124,7 @@ WRONG = {
     ("clips fetch", "name"): ["rodnt", ""],
     ("experiment", "table"): ["none.json", "broken.h5", ".", "wrong.json"],
     ("generators", "names"): ["mouse_arn"],
+    ("nwb", "recording"): ["none.nc", "broken.h5", ".", "clips.h5"],
     ("leaderboard new", "track"): ["nothing"],
     ("leaderboard.verify", "paths"): [],
 }
