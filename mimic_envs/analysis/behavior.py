@@ -95,7 +95,8 @@ def behavior(dataset: xarray.Dataset) -> Result:
         "trials": len(np.unique(kept)),
     }
     figure, axes = new_figure(90, 70)
-    image = heatmap(axes[0, 0], confusion, classes, classes, vmin=0, vmax=1, cmap="viridis")
+    names = [str(c) for c in classes]
+    image = heatmap(axes[0, 0], confusion, names, names, vmin=0, vmax=1, cmap="viridis")
     figure.colorbar(image, ax=axes[0, 0], label="share of frames")
     axes[0, 0].set_xlabel("predicted")
     axes[0, 0].set_ylabel("label of the clip")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -122,7 +122,8 @@ def dose_response(dataset: xarray.Dataset) -> Result:
     columns = min(len(kinds), 3)
     rows = -(-min(len(kinds), _MOST_PANELS) // columns)
     figure, axes = new_figure(60 * columns + 10, 55 * rows, rows, columns)
-    numbers, table = {}, []
+    numbers: dict[str, dict[str, Any]] = {}
+    table = []
     panels = list(axes.flat[:_MOST_PANELS])
     for i, name in enumerate(kinds):
         axis = panels[i] if i < len(panels) else None

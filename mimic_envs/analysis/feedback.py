@@ -69,11 +69,11 @@ def feedback(dataset: xarray.Dataset) -> Result:
     numbers = {}
     for k, name in enumerate(dict.fromkeys(row[1] for row in table)):
         time = np.array([row[2] for row in table if row[1] == name])
-        left = np.array([row[3] for row in table if row[1] == name])
-        curve = kaplan_meier(time, left)
+        gone = np.array([row[3] for row in table if row[1] == name])
+        curve = kaplan_meier(time, gone)
         numbers[name] = {
             "trials": len(time),
-            "left": int(left.sum()),
+            "left": int(gone.sum()),
             "median_s": float(np.median(time)),
         }
         if k < len(COLORS):

@@ -218,7 +218,7 @@ def gait(dataset: xarray.Dataset) -> Result:
             phases.append(found["phase"])
     if not phases:
         raise Missing("no trial has a whole stride of every foot")
-    numbers_found = {
+    numbers_found: dict[str, Any] = {
         name: _summary([row[name] for row in table])
         for name in ("stride_hz", "duty", "tripod_strength", "speed")
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -61,7 +61,7 @@ def inverse_dynamics(dataset: xarray.Dataset) -> Result:
     at = [dofs.index(j) for j in joints if j in dofs]
     root = [i for i in range(len(dofs)) if i not in at]
     weight = float(dataset.attrs["mass"]) * float(dataset.attrs["gravity"])
-    table = []
+    table: list[dict[str, Any]] = []
     for i in at:
         r = np.corrcoef(wanted[:, i], made[:, i])[0, 1] if made[:, i].std() > 0 else np.nan
         table.append(
@@ -72,7 +72,7 @@ def inverse_dynamics(dataset: xarray.Dataset) -> Result:
                 "correlation": float(r),
             }
         )
-    numbers: dict[str, object] = {row["dof"]: row for row in table}
+    numbers: dict[str, Any] = {row["dof"]: row for row in table}
     if len(root) >= 3 and weight > 0:
         force = np.linalg.norm(wanted[:, root[:3]], axis=1) / weight
         numbers["root_force_per_weight"] = {

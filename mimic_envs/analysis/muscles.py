@@ -119,7 +119,7 @@ def muscles(dataset: xarray.Dataset) -> Result:
     activation = np.clip(matrix(dataset, "activation"), 0, None)
     names = [str(x) for x in dataset["activated"].to_numpy()]
     rows, time = trials(dataset), dataset["time_s"].to_numpy()
-    table = []
+    table: list[dict[str, Any]] = []
     for i, name in enumerate(names):
         peaks = [time[rows == t][np.argmax(activation[rows == t, i])] for t in np.unique(rows)]
         x = activation[:, i]

@@ -107,7 +107,7 @@ def explained(parts: list[Sums], components: int | None = None, most: int = 5) -
         components: Principal components of the training inputs to use; all inputs if None.
         most: Sets of trials that are left out in turn.
     """
-    wrong, total = 0.0, 0.0
+    wrong = total = np.zeros(len(parts[0].y))
     for left_out in folds(len(parts), most):
         kept = [p for i, p in enumerate(parts) if i not in left_out]
         test = _sum([parts[i] for i in left_out])
@@ -118,7 +118,6 @@ def explained(parts: list[Sums], components: int | None = None, most: int = 5) -
         wrong = wrong + residual(test, *ridge.weights(best_penalty(kept)))
         mean = _sum(kept).y / _sum(kept).n
         total = total + test.yy - 2 * mean * test.y + test.n * mean**2
-    total = np.asarray(total)
     return np.where(total > 1e-9, 1.0 - wrong / np.maximum(total, 1e-9), np.nan)
 
 

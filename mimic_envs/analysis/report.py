@@ -146,7 +146,8 @@ def _svg(figure: Any) -> str:
     import matplotlib
 
     target = io.StringIO()
-    with matplotlib.rc_context(style()):
+    look: Any = style()
+    with matplotlib.rc_context(look):
         figure.savefig(target, format="svg", metadata={"Date": None}, dpi=200)
     return target.getvalue()
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C8C8C")
 """Colors that color-blind readers tell apart (Okabe and Ito, 2008), and a gray."""
-_STYLE = {
+_STYLE: Any = {
     "font.size": 7.5,
     "axes.titlesize": 8,
     "axes.labelsize": 7.5,

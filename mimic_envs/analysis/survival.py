@@ -65,9 +65,11 @@ def kaplan_meier(duration: np.ndarray, failed: np.ndarray) -> Curve:
         low, high = survival ** np.exp(spread), survival ** np.exp(-spread)
     low, high = (np.where(np.isfinite(x), x, survival) for x in (low, high))
     total = float(duration.sum())
-    starts = ((0.0, time), (1.0, survival), (1.0, low), (1.0, high))
     return Curve(
-        *(np.concatenate([[start], x]) for start, x in starts),
+        time=np.concatenate([[0.0], time]),
+        survival=np.concatenate([[1.0], survival]),
+        low=np.concatenate([[1.0], low]),
+        high=np.concatenate([[1.0], high]),
         hazard=float(failed.sum()) / total if total > 0 else float("nan"),
         events=int(failed.sum()),
         count=len(duration),

@@ -170,7 +170,7 @@ def _add_poses(file: Any, dataset: xarray.Dataset, time: np.ndarray) -> None:
     skeleton = Skeleton(name="bodies", nodes=names)
     module.add(Skeletons(skeletons=[skeleton]))
     shared: Any = time
-    series = []
+    series: list[Any] = []
     for i, name in enumerate(names):
         one = PoseEstimationSeries(
             name=name,
