@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pathlib
+from typing import Any
 
-from mimic_envs import extras
+from mimic_envs import extras, sandbox
 from mimic_envs.cli.console import OUT, EnvId, progress, say, scored_env
 from mimic_envs.cli.score import actors
 from mimic_envs.files import check_output
@@ -15,6 +16,7 @@ def record(
     out: pathlib.Path,
     controller: str | None = None,
     policy: pathlib.Path | None = None,
+    rollouts: pathlib.Path | None = None,
     clips: str = "builtin/test",
     task: str = "imitation",
     trials: tuple[str, ...] = (),
@@ -34,6 +36,8 @@ def record(
         controller: Name of the controller: zero, random, pd, wbc or mpc, or module:name; pd if no
             policy is given.
         policy: Folder of a trained policy.
+        rollouts: In place of both, controls that `mimic-envs score` or a submission has stored
+            (-rollouts.npz) for these clips; its first run is repeated.
         clips: Built-in clip set, or path to a clip file, for tasks that follow clips.
         task: Name of the task, or module:name, or the module that specifies it.
         trials: Names of trials, for imitation of clips; all if not given.
@@ -50,10 +54,31 @@ def record(
         raise ValueError(f"--seed must be at least 0, got {seed}")
     env, _ = scored_env(env_id, clips, task=task)
     recording.checked_trials(env, trials or None)
-    name, [actor] = actors(env, controller, policy, 1)
+    if rollouts is None:
+        name, [actor] = actors(env, controller, policy, 1)
+    elif controller is not None or policy is not None:
+        raise ValueError("--rollouts excludes --controller and --policy")
+    else:
+        name, actor = rollouts.stem, _stored(env, rollouts)
     with progress(f"recording {name}") as report:
         recording.write(env, actor, out, trials or None, what, seed, report)
     with_size(out)
+
+
+def _stored(env: Any, path: pathlib.Path) -> Any:
+    """What repeats the first stored run, after a check that it can be one of this environment."""
+    from mimic_envs.scoring.recording import ReplayController, Rollouts
+
+    if not hasattr(env.task.command, "clips"):
+        raise ValueError(f"--rollouts: task {env.task.name!r} follows no clips")
+    if not path.is_file():
+        raise ValueError(f"{path}: no such file")
+    with sandbox.within(300.0, 8_000_000_000):  # files may come from anyone
+        found = Rollouts.load(path)
+        problems = found.problems(env)
+    if problems:
+        raise ValueError(f"{path}: {problems[0]}")
+    return ReplayController(env, found, 0)
 
 
 def with_size(out: pathlib.Path) -> None:

@@ -33,6 +33,7 @@ MODULES = {
     "behavior": "state and movement of the simulated animal",
 }
 """Processing modules and their descriptions."""
+_UNITS = {"m": "meters", "cm": "centimeters", "mm": "millimeters"}
 _MUSCLE = ("activation", "control", "action", "actuator_")
 
 
@@ -166,6 +167,7 @@ def _add_poses(file: Any, dataset: xarray.Dataset, time: np.ndarray) -> None:
 
     names = [str(n) for n in dataset["body"].to_numpy()]
     unit, positions = str(dataset.attrs["length_unit"]), dataset["body_position"].to_numpy()
+    unit = _UNITS.get(unit, unit)
     module = file.processing["behavior"]
     skeleton = Skeleton(name="bodies", nodes=names)
     module.add(Skeletons(skeletons=[skeleton]))

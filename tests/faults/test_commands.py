@@ -104,6 +104,7 @@ WRONG = {
     ("", "report"): ["out.xyz", "."],
     ("", "scale"): ["0", "-1", "nan", "inf", "1e300"],
     ("experiment", "seed"): ["-1"],
+    ("record", "rollouts"): ["none.npz", "broken.h5", ".", "points.npz"],
     ("record", "seed"): ["-1"],
     ("", "seeds"): ["0", "-1"],
     ("", "session"): ["(", "none", "x(y)"],

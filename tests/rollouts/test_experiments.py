@@ -171,6 +171,31 @@ def test_pushes_and_fields_in_the_air() -> None:
     assert ds.attrs["replay_error"] == 0.0
 
 
+def test_an_impulse_is_momentum_and_feet_without_friction_slide() -> None:
+    from tests.tasks import velocity_task
+
+    env = mimic_envs.make("stick_insect", task=velocity_task, terminate=False)
+    table = [
+        Manipulation("push", size=(0.2,), direction=(0.6, 0.0, 0.8)),
+        Manipulation("friction", size=(-1.0,)),
+    ]
+    trials = {"stand": (env.task.command.trials["stand"][0], 10)}
+    zero = controllers.make("zero", env)
+    ds = rollouts.experiment(env, zero, table, trials=trials, what="kinematics,contacts")
+    weight = ds.attrs["mass"] * ds.attrs["gravity"]
+    momentum = of_condition(ds, "push 0.2", "momentum")[0] / weight
+    # weight takes 0.01 s away in one control step; limbs that flail leave errors of integration
+    np.testing.assert_allclose(momentum, [0.12, 0.0, 0.15], atol=0.008)
+    in_air = of_condition(ds, "push 0.2", "momentum")[1:, 2] / weight
+    np.testing.assert_allclose(np.diff(in_air[:4]), -0.01, atol=5e-4)  # free fall
+    slides = of_condition(ds, "friction -1", "contact_force")
+    holds = of_condition(ds, "untouched", "contact_force")
+    assert slides[..., 2].sum() > weight  # the feet stand
+    assert np.abs(slides[..., :2]).max() < 1e-3 * slides[..., 2].max()
+    assert np.abs(holds[..., :2]).max() > 0.01 * holds[..., 2].max()
+    assert ds.attrs["replay_error"] == 0.0
+
+
 @pytest.mark.parametrize(
     ("row", "message"),
     [

@@ -168,6 +168,51 @@ def test_another_model_is_refused(everything, tmp_path) -> None:
         rollouts.load(tmp_path / "r.nc")
 
 
+def test_stored_controls_of_a_score_are_recorded(env, policy, everything, tmp_path) -> None:
+    from mimic_envs.cli.record import record
+    from mimic_envs.clips import load as load_clips
+    from mimic_envs.scoring.recording import Rollouts
+
+    results = scoring.score(env, policy, load_clips("builtin/tiny", env.body), "builtin/tiny")
+    Rollouts.of(env, results).save(tmp_path / "scored.npz")
+    record(
+        "mimic_envs/MouseArm-v1",
+        tmp_path / "r.nc",
+        rollouts=tmp_path / "scored.npz",
+        clips="builtin/tiny",
+        trials=("tiny_line", "tiny_reach"),
+    )
+    np.testing.assert_array_equal(rollouts.load(tmp_path / "r.nc").qpos, everything.qpos)
+
+
+def test_a_task_without_clips_is_recorded() -> None:
+    from tests.tasks import velocity_task
+
+    env = mimic_envs.make("stick_insect", task=velocity_task, terminate=False)
+    trials = {name: (chosen, 12) for name, (chosen, _) in env.task.command.trials.items()}
+    ds = rollouts.record(env, controllers.make("zero", env), trials, "all")
+    assert ds.attrs["replay_error"] == 0.0
+    assert ds.trial_name.to_numpy().tolist() == ["stand", "walk"]
+    assert "reference_qpos" not in ds
+    assert (ds.command_speed[:12] == 0).all()
+    assert (ds.command_speed[12:] > 0).all()
+    # the animal falls: what its feet do not carry accelerates it
+    assert ds.contact_force.shape == (24, 6, 3)
+    height = ds.center_of_mass.sel(space="z").to_numpy()[:12]
+    assert height[-1] < height[0]
+
+
+@pytest.mark.nightly
+def test_every_body_is_recorded(body) -> None:
+    env = mimic_envs.make(body, clips="builtin/tiny", terminate=False)
+    name = next(iter(env.task.command.trials))
+    ds = rollouts.record(env, controllers.make("pd", env), [name], "all")
+    assert ds.attrs["replay_error"] == 0.0
+    state = rollouts.record(env, controllers.make("pd", env), [name])
+    later = rollouts.derive(state, "kinematics,torques,actuators,contacts")
+    assert set(later.data_vars) < set(ds.data_vars)
+
+
 def test_forces_of_events_and_fields_are_replayed(tmp_path: pathlib.Path) -> None:
     from mimic_envs.mdp.events import Push, Randomize
 
