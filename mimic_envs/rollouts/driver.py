@@ -154,7 +154,7 @@ def advance(
         ValueError: Layers are asked for of something that shows none.
     """
     visited = bool(plan.layers or plan.edits)
-    if visited and not hasattr(controller, "act_visited"):
+    if visited and not getattr(controller, "shows_layers", False):
         raise ValueError(f"{controller.name!r} has no network whose layers could be seen")
     if visited:
         actor: Any = controller.act_visited  # type: ignore[attr-defined]

@@ -98,7 +98,7 @@ def layer_sizes(env: Environment, policy: Any) -> dict[str, int]:
     Raises:
         ValueError: It has no network that shows its layers.
     """
-    if not hasattr(policy, "act_visited"):
+    if not getattr(policy, "shows_layers", False):
         raise ValueError(f"{policy.name!r} has no network whose layers could be changed")
     sizes: dict[str, int] = {}
 

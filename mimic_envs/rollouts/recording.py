@@ -332,7 +332,7 @@ def _possible(env: Environment, policy: Controller, what: Any) -> tuple[str, ...
     """What is recorded; `all` leaves out what there is not, a name of it is refused."""
     found = list(variables.chosen(what))
     follows = hasattr(env.task.command, "clips")
-    network = hasattr(policy, "act_visited")
+    network = getattr(policy, "shows_layers", False)
     lacking = {} if network else {"network": f"{policy.name!r} has no network"}
     if not follows:
         reason = f"task {env.task.name!r} follows no clips"

@@ -61,6 +61,11 @@ class Policy:
 
         return cls(name, params, apply, memory, forward)
 
+    @property
+    def shows_layers(self) -> bool:
+        """Whether layers can be seen and changed."""
+        return self.forward is not None
+
     @package_settings()
     def layers(self, params: Any, obs: Observation, memory: Any) -> dict[str, jax.Array]:
         """Every layer of the network by name, (units,) each, in the order of computation.
@@ -130,6 +135,7 @@ class TermPolicy:
         self.name, self.memory = policy.name, policy.memory
         self.params = (policy.params, env.task.command)
         self._policy, self._own, self._other = policy, term, env.task.action
+        self.shows_layers = policy.shows_layers
 
     def act(self, params: Any, state: State, key: jax.Array) -> jax.Array:
         """See `Controller.act`; as if every step were the first."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import pathlib
+import subprocess
+import sys
 
 import h5py
 import jax.numpy as jnp
@@ -15,6 +17,7 @@ from mimic_envs import bodies, controllers, rollouts, scoring
 from mimic_envs.env import Environment
 from mimic_envs.rollouts import recording
 from mimic_envs.scoring import policies
+from mimic_envs.scoring.policy import Policy
 
 HIDDEN = [12, 8]
 
@@ -158,6 +161,34 @@ def test_wrong_input_is_named(env, tmp_path, options, message) -> None:
     with pytest.raises(ValueError, match=message):
         rollouts.record(env, controllers.make("pd", env), **options, **out)
     assert not list(tmp_path.iterdir())
+
+
+def test_what_shows_no_layers_is_recorded_without_them(env, policy) -> None:
+    closed = Policy("closed", policy.params, policy.apply)
+    assert "network" not in recording._possible(env, closed, "all")
+    assert "network" in recording._possible(env, policy, "all")
+    with pytest.raises(ValueError, match="'closed' has no network"):
+        recording._possible(env, closed, "network")
+    with pytest.raises(ValueError, match="shows no layers"):
+        closed.layers(closed.params, {}, ())
+
+
+LONG = """
+import resource, sys, mimic_envs
+from mimic_envs import controllers, rollouts
+env = mimic_envs.make("rodent", clips="builtin/tiny", terminate=False)
+trials = {"long": ({"clip": 0, "frame": 0}, int(sys.argv[2]))}
+what = "metrics,reference,observations,kinematics,contacts,torques"
+rollouts.write(env, controllers.make("pd", env), sys.argv[1], trials, what)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+"""
+
+
+@pytest.mark.nightly
+def test_ten_minutes_of_rodent_take_less_than_2_gb(tmp_path) -> None:
+    command = [sys.executable, "-c", LONG, str(tmp_path / "long.nc"), "60000"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert float(done.stdout.split()[-1]) < 2000  # MB
 
 
 def test_another_model_is_refused(everything, tmp_path) -> None:
