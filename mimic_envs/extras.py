@@ -20,6 +20,12 @@ EXTRAS = {
     "moviepy": "video",
     "jinja2": "leaderboard",
     "markupsafe": "leaderboard",
+    "xarray": "analysis",
+    "h5netcdf": "analysis",
+    "sklearn": "analysis",
+    "scipy": "analysis",
+    "pynwb": "nwb",
+    "ndx_pose": "nwb",
     "playwright": "browser",
     "axe_playwright_python": "browser",
 }

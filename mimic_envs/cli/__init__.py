@@ -7,16 +7,24 @@ import sys
 from tyro.extras import SubcommandApp
 
 from mimic_envs.cli import bodies, clips, leaderboard, stac
+from mimic_envs.cli.analyse import analyse
 from mimic_envs.cli.clips_ground import ground
 from mimic_envs.cli.console import OUT
+from mimic_envs.cli.experiment import experiment
 from mimic_envs.cli.listing import list_
+from mimic_envs.cli.nwb import nwb
 from mimic_envs.cli.play import play
+from mimic_envs.cli.record import record
 from mimic_envs.cli.score import score
 from mimic_envs.command import run_command, versions
 
 _APP = SubcommandApp()
 _APP.command(score)
 _APP.command(play)
+_APP.command(record)
+_APP.command(experiment)
+_APP.command(analyse)
+_APP.command(nwb)
 _APP.command(name="list")(list_)
 clips.APP.command(ground)
 _APP.command(clips.APP, name="clips", help="Look at, change, import and fetch sets of clips.")

@@ -202,6 +202,23 @@ class HostBatch(Protocol):
         """See `Physics.data`; of one simulation, with its own fields of the model."""
         ...
 
+    def fill(
+        self, i: int, control: np.ndarray, model: mujoco.MjModel, data: mujoco.MjData
+    ) -> mujoco.MjData:
+        """`data`, but into a `MjData` of yours, which saves making one for every frame.
+
+        Args:
+            i: Which simulation.
+            control: What the actuators get, (nu,) within [-1, 1] of their control ranges.
+            model: The body's model, or one of the same sizes that differs in options.
+            data: Of that model; returned.
+        """
+        ...
+
+    def model(self, i: int) -> mujoco.MjModel:
+        """The model of one simulation, with its own fields, a copy."""
+        ...
+
     def outputs(self, out: np.ndarray) -> np.ndarray:
         """Write what `HostPhysics.unpack` takes into `out`, (n, width) float32, and return it."""
         ...

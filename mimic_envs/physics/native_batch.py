@@ -152,6 +152,17 @@ class NativeBatch:
         data.xfrc_applied[:] = 0  # a push is over
         return derive(self._batch.get_model(i), data, control)
 
+    def fill(
+        self, i: int, control: np.ndarray, model: mujoco.MjModel, data: mujoco.MjData
+    ) -> mujoco.MjData:
+        """See `HostBatch.fill`."""
+        mujoco.mj_setState(model, data, self.rows[i], sum(int(part) for part in _ROW))
+        return derive(model, data, control)
+
+    def model(self, i: int) -> mujoco.MjModel:
+        """See `HostBatch.model`."""
+        return self._batch.get_model(i)
+
     def outputs(self, out: np.ndarray) -> np.ndarray:
         """Write everything of `PhysicsState` but the row side by side into `out`, and return it.
 

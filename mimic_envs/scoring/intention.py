@@ -16,10 +16,15 @@ With the logistic function s,
 
     r = s(ir(x) + hr(h)),  z = s(iz(x) + hz(h)),  n = tanh(in(x) + r hn(h)),
     h' = (1 - z) n + z h.
+
+Names in `Policy.layers`: `encoder_<i>`, the encoder's hidden layers; `latent`, its mean, and
+`latent_log_std`; of the decoder `memory`, the recurrent unit's next state in place of the first
+hidden layer, and `decoder_<i>`; `action_mean`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -36,7 +41,11 @@ from mimic_envs.scoring.mlp import (
     normalised,
     normaliser_shapes,
 )
-from mimic_envs.scoring.policies import Declared, Observation, Policy
+from mimic_envs.scoring.policies import Declared
+from mimic_envs.scoring.policy import Observation, Policy, Visit
+
+LOG_STD_RANGE = (-6.0, 1.0)
+"""Limits of the logarithm of the latents' standard deviations in training."""
 
 
 def intention(declared: Declared) -> Policy:
@@ -75,16 +84,27 @@ def _policy(declared: Declared, recurrent: bool) -> Policy:
     params = checked_tensors(declared, shapes)
     activation, limit = ACTIVATIONS[options["activation"]], float(options["clip"])
 
-    def apply(params: Any, obs: Observation, memory: Any) -> tuple[jax.Array, Any]:
+    def forward(params: Any, obs: Observation, memory: Any, visit: Visit) -> tuple[jax.Array, Any]:
+        def hidden_of(part: str, first: int = 0) -> Callable[[int, jax.Array], jax.Array]:
+            return lambda i, x: visit(f"{part}_{i + first}", x)
+
+        def through(part: str, sizes: list[int], x: jax.Array, first: int = 0) -> jax.Array:
+            count = len(sizes) - 1
+            return layers(params, f"{part}/", count, activation, x, hidden_of(part, first))
+
         seen = declared.apart(normalised(params, declared.together(obs), limit))
-        encoded = layers(params, "encoder/", len(encoder) - 1, activation, seen["reference"])
-        x = jnp.concatenate([encoded[:latent_size], seen["proprioception"]])
+        encoded = through("encoder", encoder, seen["reference"])
+        latent = visit("latent", encoded[:latent_size])
+        # nothing follows from it here, but the trained width tells how certain the encoder is
+        visit("latent_log_std", jnp.clip(encoded[latent_size:], *LOG_STD_RANGE))
+        x = jnp.concatenate([latent, seen["proprioception"]])
         if recurrent:
-            x = memory = _cell(params, memory, x)
-        return layers(params, "decoder/", len(decoder) - 1, activation, x), memory
+            x = memory = visit("memory", _cell(params, memory, x))
+        x = through("decoder", decoder, x, first=int(recurrent))
+        return visit("action_mean", x), memory
 
     memory = jnp.zeros(hidden[0], jnp.float32) if recurrent else ()
-    return Policy(declared.name, params, apply, memory)
+    return Policy.visited(declared.name, params, forward, memory)
 
 
 def _cell_shapes(inputs: int, width: int) -> Shapes:

@@ -6,6 +6,8 @@ standard deviations the observation is clipped.
 
 Tensors, D the width of the whole observation (all groups in order): `mean` (D,), `std` (D,); and
 for each layer i, the last included, `layer_<i>/weight` (in, out) and `layer_<i>/bias` (out,).
+
+Names in `Policy.layers`: `layer_<i>`, the hidden layers, and `action_mean`.
 """
 
 from __future__ import annotations
@@ -19,7 +21,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from mimic_envs.messages import unknown
-from mimic_envs.scoring.policies import Declared, Observation, Policy
+from mimic_envs.scoring.policies import Declared
+from mimic_envs.scoring.policy import Observation, Policy, Visit
 
 ACTIVATIONS = {
     "elu": jax.nn.elu,
@@ -50,12 +53,12 @@ def mlp(declared: Declared) -> Policy:
     params = checked_tensors(declared, {**normaliser_shapes(size), **layer_shapes("", sizes)})
     activation, count = ACTIVATIONS[options["activation"]], len(sizes) - 1
 
-    def apply(params: Any, obs: Observation, memory: Any) -> tuple[jax.Array, Any]:
+    def forward(params: Any, obs: Observation, memory: Any, visit: Visit) -> tuple[jax.Array, Any]:
         x = normalised(params, declared.together(obs), limit)
-        x = layers(params, "", count, activation, x)
-        return jnp.tanh(x) if squash else x, memory
+        x = layers(params, "", count, activation, x, lambda i, x: visit(f"layer_{i}", x))
+        return visit("action_mean", jnp.tanh(x) if squash else x), memory
 
-    return Policy(declared.name, params, apply)
+    return Policy.visited(declared.name, params, forward)
 
 
 def check_options(options: dict[str, Any], *names: str) -> None:
@@ -107,10 +110,27 @@ def normalised(params: Any, x: jax.Array, limit: float) -> jax.Array:
     return jnp.clip((x - params["mean"]) / params["std"], -limit, limit)
 
 
-def layers(params: Any, prefix: str, count: int, activation: Activation, x: jax.Array) -> jax.Array:
-    """Fully connected layers, with the activation between them."""
+def layers(
+    params: Any,
+    prefix: str,
+    count: int,
+    activation: Activation,
+    x: jax.Array,
+    visit: Callable[[int, jax.Array], jax.Array] = lambda i, x: x,
+) -> jax.Array:
+    """Fully connected layers, with the activation between them.
+
+    Args:
+        params: Tensors by name.
+        prefix: Of their names.
+        count: How many layers, the last included.
+        activation: Function between two layers.
+        x: Input, (in,).
+        visit: Gets number and value of each hidden layer after its activation, and returns the
+            value to go on with.
+    """
     for i in range(count):
-        x = activation(x) if i else x
+        x = visit(i - 1, activation(x)) if i else x
         x = x @ params[f"{prefix}layer_{i}/weight"] + params[f"{prefix}layer_{i}/bias"]
     return x
 

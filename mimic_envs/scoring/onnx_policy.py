@@ -26,7 +26,8 @@ from mimic_envs.jax_settings import package_settings
 from mimic_envs.messages import unknown
 from mimic_envs.scoring import onnx_file, onnx_operators, onnx_recurrent, onnx_shapes
 from mimic_envs.scoring.onnx_file import Graph, Node
-from mimic_envs.scoring.policies import MEMORY_LIMIT, Declared, Observation, Policy
+from mimic_envs.scoring.policies import MEMORY_LIMIT, Declared
+from mimic_envs.scoring.policy import Observation, Policy, Visit, unchanged
 
 MAX_BYTES = 64_000_000
 MAX_NODES = 2_000
@@ -78,15 +79,17 @@ def onnx(declared: Declared) -> Policy:
     except ValueError as error:
         raise ValueError(f"{path.name}: {error}") from None
 
-    def apply(params: Any, obs: Observation, remembered: Any) -> tuple[jax.Array, Any]:
+    def forward(
+        params: Any, obs: Observation, remembered: Any, visit: Visit
+    ) -> tuple[jax.Array, Any]:
         given = {group: obs[group] for group in declared.widths}
         if memory:
             given["memory"] = remembered
-        found = program.run(params, given)
+        found = program.run(params, given, visit)
         return found["action"], found["next_memory"] if memory else remembered
 
     start = jnp.zeros(memory, jnp.float32) if memory else ()
-    return Policy(declared.name, program.params, apply, start)
+    return Policy.visited(declared.name, program.params, forward, start)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -140,12 +143,19 @@ class Program:
                 raise ValueError(f"output {name!r} has shape {found}, expected (1, {width}) floats")
 
     @package_settings()
-    def run(self, params: dict[str, jax.Array], given: dict[str, jax.Array]) -> dict[str, Any]:
+    def run(
+        self,
+        params: dict[str, jax.Array],
+        given: dict[str, jax.Array],
+        visit: Visit = unchanged,
+    ) -> dict[str, Any]:
         """Evaluate the graph for one environment.
 
         Args:
             params: The constants.
             given: The inputs, (width,) each.
+            visit: Sees every value of shape (1, width) by its name in the graph; `action` as
+                `action_mean`.
 
         Returns:
             The outputs, (width,) each.
@@ -155,7 +165,8 @@ class Program:
         for step in self._steps:
             operands = [values[name] if name else None for name in step.node.inputs]
             results = _tuple(step.function(jnp, *operands))
-            values |= {name: x for name, x in zip(step.node.outputs, results, strict=False) if name}
+            named = {name: x for name, x in zip(step.node.outputs, results, strict=False) if name}
+            values |= {name: _visited(visit, name, x) for name, x in named.items()}
         return {name: values[name][0] for name in self._outputs}
 
     def _keep(self, name: str, value: np.ndarray) -> None:
@@ -247,6 +258,14 @@ class Program:
             self._shapes[name] = result
             self._of_row |= {name} if of_row else set()
         self._steps.append(_Step(node, function))
+
+
+def _visited(visit: Visit, name: str, value: Any) -> Any:
+    """A value of the graph after a visit, if it is a row of numbers."""
+    shape = np.shape(value)
+    if len(shape) != 2 or shape[0] != 1 or value.dtype != jnp.float32:
+        return value
+    return visit("action_mean" if name == "action" else name, value[0])[None]
 
 
 def _tuple(results: Any) -> tuple[Any, ...]:

@@ -26,91 +26,18 @@ import numpy as np
 
 from mimic_envs import registry
 from mimic_envs.controllers import RememberingController
-from mimic_envs.env import Environment, State
+from mimic_envs.env import Environment
 from mimic_envs.files import atomically
-from mimic_envs.jax_settings import package_settings
-from mimic_envs.mdp import ActionTerm, actions
+from mimic_envs.mdp import actions
 from mimic_envs.messages import unknown
 from mimic_envs.scoring import safetensors, untrusted
+from mimic_envs.scoring.policy import Observation, Policy, TermPolicy
 from mimic_envs.text import plain
 
 FORMAT = "mimic_envs.policy"
 FORMAT_VERSION = 2
 MEMORY_LIMIT = 1_000_000
 """Most numbers that a policy may remember between two steps of one environment."""
-
-Observation = Mapping[str, jax.Array]
-"""Groups of the observation of one environment, `{"proprioception": (P,), "reference": (R,)}`."""
-
-
-@dataclasses.dataclass(eq=False)
-class Policy:
-    """A deterministic policy, which is a `RememberingController`.
-
-    Attributes:
-        name: What it is called in results.
-        params: Arrays that `apply` takes first.
-        apply: A pure JAX function of one environment: `(params, observation, memory)` to
-            `(action, memory)`, the action (nu,). It is batched with `jax.vmap`.
-        memory: What it remembers before the first step, a pytree of arrays; nothing if empty.
-    """
-
-    name: str
-    params: Any
-    apply: Callable[[Any, Observation, Any], tuple[jax.Array, Any]]
-    memory: Any = ()
-
-    @package_settings()
-    def act(self, params: Any, state: State, key: jax.Array) -> jax.Array:
-        """See `Controller.act`; as if every step were the first."""
-        return self.apply(params, state.obs, self.memory)[0]
-
-    @package_settings()
-    def act_remembering(
-        self, params: Any, state: State, memory: Any, key: jax.Array
-    ) -> tuple[jax.Array, Any]:
-        """See `RememberingController.act_remembering`."""
-        return self.apply(params, state.obs, memory)
-
-
-class TermPolicy:
-    """A policy in an environment whose actions mean something else than its own.
-
-    Args:
-        policy: The policy.
-        term: What its actions mean.
-        env: The environment.
-
-    Raises:
-        ValueError: The environment's actions cannot bring about every control.
-    """
-
-    def __init__(self, policy: Policy, term: ActionTerm, env: Environment) -> None:
-        if not env.task.action.has_inverse:
-            raise ValueError(
-                f"the policy acts by {term.name!r} and cannot act by {env.task.action.name!r}: "
-                f"make the environment with action {term.name!r} or 'torque'"
-            )
-        self.name, self.memory = policy.name, policy.memory
-        self.params = (policy.params, term.prepared(env.task.command))
-        self._policy, self._own, self._other = policy, term, env.task.action
-
-    def act(self, params: Any, state: State, key: jax.Array) -> jax.Array:
-        """See `Controller.act`; as if every step were the first."""
-        return self.act_remembering(params, state, self.memory, key)[0]
-
-    @package_settings()
-    def act_remembering(
-        self, params: Any, state: State, memory: Any, key: jax.Array
-    ) -> tuple[jax.Array, Any]:
-        """See `RememberingController.act_remembering`."""
-        params, command = params
-        action, memory = self._policy.apply(params, state.obs, memory)
-        finite = jnp.isfinite(action).all()
-        where = command, state.command, state.physics
-        control = self._own.control(*where, jnp.clip(jnp.nan_to_num(action), -1.0, 1.0))
-        # an action that is no number must stay one, it counts as a failure
-        return jnp.where(finite, self._other.action(*where, control), jnp.nan), memory
 
 
 @dataclasses.dataclass(frozen=True)

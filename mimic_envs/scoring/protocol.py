@@ -10,26 +10,21 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from mimic_envs import physics
 from mimic_envs.clips import ClipSet
-from mimic_envs.controllers import Controller, RememberingController
-from mimic_envs.env import Environment, State
-from mimic_envs.jax_settings import random_key
+from mimic_envs.controllers import Controller
+from mimic_envs.env import Environment
+from mimic_envs.rollouts import driver
 from mimic_envs.scoring import metrics, results
 from mimic_envs.scoring.metrics import Trajectory
-from mimic_envs.scoring.policies import Policy
+from mimic_envs.scoring.policy import Policy
 from mimic_envs.tasks.following import Clips
 
 PROTOCOL = "mimic-2-draft"
 """Name of the protocol that this code follows, see `mimic_envs.scoring.frozen`."""
-_CHUNK = 25
-"""Control steps in one jitted call, between two updates of a progress bar."""
 
 Progress = Callable[[int, int], None]
 Actor = Controller | Policy
@@ -137,19 +132,18 @@ def rollout(
         raise ValueError(
             f"scores are taken on backend {physics.DEFAULT!r}, got {env.physics.name!r}"
         )
-    lengths = [n for _, n in env.task.command.trials.values()]
-    count, steps = len(lengths), max(lengths)
-    keys = jax.random.split(random_key(seed), count)
-    state, memory = _begin(env, keys, _conditions(env)), _memory(controller, count)
-    actor, remembers = _actor(controller)
+    trials = env.task.command.trials
+    lengths = [n for _, n in trials.values()]
+    steps = max(lengths)
+    keys = driver.trial_keys(seed, len(lengths))
+    carry = driver.begin(env, controller, driver.conditions(env, trials), keys)
+    names = ("snapshot", "control", "finite", "diverged", "crossed")
     pieces = []
     progress(0)
-    for start in range(0, steps, _CHUNK):
-        state, memory, piece = _advance(
-            env, actor, remembers, controller.params, state, memory, keys, start
-        )
-        pieces.append(jax.tree.map(np.asarray, piece))
-        progress(min(start + _CHUNK, steps))
+    for start in range(0, steps, driver.CHUNK):
+        carry, record = driver.advance(env, controller, driver.Plan(), carry, start)
+        pieces.append([*(record[name] for name in names), record["metrics"]["score"]])
+        progress(min(start + driver.CHUNK, steps))
     snapshots, actions, finite, diverged, crossed, scores = (
         np.concatenate(x) for x in zip(*pieces, strict=True)
     )
@@ -166,71 +160,3 @@ def rollout(
         )
         for i, n in enumerate(lengths)
     ]
-
-
-def _conditions(env: Environment) -> dict[str, jax.Array]:
-    """What is chosen about each trial, with a leading axis."""
-    command = env.task.command
-    chosen = [command.condition(**given) for given, _ in command.trials.values()]
-    return jax.tree.map(lambda *x: jnp.stack(x), *chosen)
-
-
-@jax.jit
-def _begin(env: Environment, keys: jax.Array, conditions: dict[str, jax.Array]) -> State:
-    return jax.vmap(env.start, (0, 0, None))(keys, conditions, env.task.command.memory)
-
-
-def _memory(controller: Actor, count: int) -> Any:
-    """What a policy remembers before the first step, for each environment."""
-    if not isinstance(controller, RememberingController):
-        return ()
-    return jax.tree.map(
-        lambda x: jnp.broadcast_to(jnp.asarray(x), (count, *np.shape(x))), controller.memory
-    )
-
-
-def _actor(controller: Actor) -> tuple[Any, bool]:
-    """What acts, and whether it takes and returns a memory."""
-    if isinstance(controller, RememberingController):
-        return controller.act_remembering, True
-    return controller.act, False
-
-
-def _act(
-    actor: Any, remembers: bool, params: Any, state: State, memory: Any, key: jax.Array
-) -> tuple[jax.Array, Any]:
-    """Action and memory of one environment."""
-    if remembers:
-        return actor(params, state, memory, key)
-    return actor(params, state, key), memory
-
-
-def _advance_chunk(
-    env: Environment,
-    actor: Any,
-    remembers: bool,
-    params: Any,
-    state: State,
-    memory: Any,
-    keys: jax.Array,
-    start: jax.Array,
-) -> tuple[State, Any, tuple[jax.Array, ...]]:
-    def step(carry: tuple[State, Any], number: jax.Array) -> tuple[tuple[State, Any], tuple]:
-        state, memory = carry
-        own = jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, number)
-        act = functools.partial(_act, actor, remembers)
-        actions, memory = jax.vmap(act, in_axes=(None, 0, 0, 0))(params, state, memory, own)
-        finite = jnp.isfinite(actions).all(axis=-1)
-        state = jax.vmap(env.step)(state, actions)
-        limits = [x > 0 for name, x in state.metrics.items() if name.startswith("limit/")]
-        crossed = jnp.stack([*limits, state.physics.diverged]).any(axis=0)
-        snapshot = jax.vmap(env.physics.snapshot)(state.physics)
-        scores = state.metrics["score"]
-        record = (snapshot, state.control, finite, state.physics.diverged, crossed, scores)
-        return (state, memory), record
-
-    (state, memory), records = jax.lax.scan(step, (state, memory), start + jnp.arange(_CHUNK))
-    return state, memory, records
-
-
-_advance = jax.jit(_advance_chunk, static_argnums=(1, 2))

@@ -21,9 +21,10 @@ from tyro.extras import SubcommandApp
 
 from baselines import distill, plot, recordings, train, tune_balance
 from leaderboard import build, draft, entries, verify
-from mimic_envs import cli, command
+from mimic_envs import cli, command, rollouts
 from mimic_envs import clips as clips_
 from mimic_envs.clips.generators import __main__ as generators
+from mimic_envs.rollouts import variables
 
 BODY, ENV = "mouse_arm", "mimic_envs/MouseArm-v1"
 LONGEST = 3_000
@@ -58,8 +59,17 @@ RIGHT = {
     ("leaderboard.entries", "track"): ["practice"],
     ("leaderboard.verify", "paths"): ["none"],
     ("leaderboard.verify", "verified"): ["out"],
+    ("nwb", "out"): ["out.nwb"],
+    ("nwb", "recording"): ["r.nc"],
     ("play", "clips"): ["builtin/tiny"],
     ("play", "out"): ["out.mp4"],
+    ("analyse", "out"): ["out"],
+    ("analyse", "recordings"): ["r.nc"],
+    ("experiment", "clips"): ["builtin/tiny"],
+    ("experiment", "out"): ["out.nc"],
+    ("experiment", "table"): ["table.json"],
+    ("record", "clips"): ["builtin/tiny"],
+    ("record", "out"): ["out.nc"],
     ("score", "clips"): ["builtin/tiny"],
     ("score", "out"): ["out.json"],
     ("stac fit", "out"): ["out.h5"],
@@ -93,6 +103,9 @@ WRONG = {
     ("", "rename"): ["a", "a=b=c", "nothing=else"],
     ("", "report"): ["out.xyz", "."],
     ("", "scale"): ["0", "-1", "nan", "inf", "1e300"],
+    ("experiment", "seed"): ["-1"],
+    ("record", "rollouts"): ["none.npz", "broken.h5", ".", "points.npz"],
+    ("record", "seed"): ["-1"],
     ("", "seeds"): ["0", "-1"],
     ("", "session"): ["(", "none", "x(y)"],
     ("", "split"): ["tests", ""],
@@ -101,17 +114,29 @@ WRONG = {
     ("", "task"): ["imitatoin", "nosuchmodule:task", "os"],
     ("", "test"): ["0", "1", "-1", "nan", "1e300"],
     ("", "threads"): ["-1"],
+    ("", "trials"): ["tiny_reech"],
     ("", "trained_on"): ["builtin/nothing", "none.h5"],
     ("", "unit"): ["furlong", ""],
     ("", "video"): ["out.gif", "."],
     ("", "width"): ["0", "-2", "3", "1000000"],
+    ("", "what"): ["kinematiks", "state,nothing", ""],
+    ("analyse", "only"): ["decodin", "nosuchmodule:f"],
+    ("analyse", "recordings"): ["none.nc", "broken.h5", ".", "clips.h5"],
     ("clips fetch", "name"): ["rodnt", ""],
+    ("experiment", "table"): ["none.json", "broken.h5", ".", "wrong.json"],
     ("generators", "names"): ["mouse_arn"],
+    ("nwb", "recording"): ["none.nc", "broken.h5", ".", "clips.h5"],
     ("leaderboard new", "track"): ["nothing"],
     ("leaderboard.verify", "paths"): [],
 }
 """Wrong values by command, or for all commands, and parameter."""
-FOLDERS = {"clips generate", "leaderboard new", "leaderboard.build", "leaderboard.entries"}
+FOLDERS = {
+    "analyse",
+    "clips generate",
+    "leaderboard new",
+    "leaderboard.build",
+    "leaderboard.entries",
+}
 """Commands whose `--out` is a folder; the others' name of a file says what it is."""
 NOWHERE = ("model.xml/x", "/proc/none/x")
 """Where nothing can be written, not even by root."""
@@ -297,6 +322,14 @@ CASES = [
 ]
 
 
+def recorded() -> Any:
+    """The smallest dataset that is one."""
+    import xarray
+
+    attributes = {"format": variables.FORMAT, "format_version": variables.VERSION, "body": BODY}
+    return xarray.Dataset({"trial": ("time", [0]), "steps": ("trials", [1])}, attrs=attributes)
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     """A folder with right inputs and broken ones."""
@@ -308,6 +341,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     points = np.random.default_rng(0).normal(0, 0.005, size=(12, len(names), 3))
     np.savez(folder / "points.npz", positions=points, names=names)
     (folder / "model.xml").write_text(MODEL)
+    (folder / "table.json").write_text('[{"what": "push", "size": [0.1]}]')
+    (folder / "wrong.json").write_text('[{"what": "pusch"}]')
+    rollouts.save(recorded(), folder / "r.nc")
     (folder / "broken.h5").write_bytes(b"\x89HDF\r\n\x1a\n no")
     clips.save(folder / "huge.h5")
     with h5py.File(folder / "huge.h5", "r+") as file:

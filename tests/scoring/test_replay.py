@@ -16,7 +16,7 @@ from mimic_envs import controllers, scoring
 from mimic_envs.clips import load as load_clips
 from mimic_envs.env import Environment
 from mimic_envs.scoring import policies
-from mimic_envs.scoring.policies import Policy
+from mimic_envs.scoring.policy import Policy
 from mimic_envs.scoring.recording import ReplayController, Rollouts, load_scores, save_scores
 
 SET = "builtin/tiny"
