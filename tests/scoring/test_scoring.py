@@ -155,7 +155,10 @@ def test_frames_after_divergence_score_zero_and_cap_every_error(env: Environment
     assert found["root_aligned_score"] == pytest.approx(valid)
     assert found["coverage"] == pytest.approx(valid)
     assert found["diverged"] == pytest.approx(1 - valid)
-    for name, cap in metrics.caps(env.body).items():
+    caps = metrics.caps(env.body)
+    length = env.body.body_length
+    assert caps == dict(zip(metrics.ERRORS, (length, length, 180.0, 60.0, 60.0), strict=True))
+    for name, cap in caps.items():
         assert found[name] == pytest.approx((1 - valid) * cap)
         assert found[f"{name}_covered"] == 0
 

@@ -6,6 +6,7 @@ import mujoco
 import numpy as np
 import pytest
 
+from mimic_envs import bodies
 from mimic_envs.stac import align, poses, tridiagonal
 from mimic_envs.stac.markers import Markers, quaternion_difference, quaternion_step
 
@@ -137,3 +138,56 @@ def test_missing_frames_are_bridged(rodent) -> None:
     error = np.abs(markers.difference(qpos, solved[0]))[:, knee]
     assert np.degrees(error[weights[:, names.index("AnkleL")] > 0].max()) < 2
     assert np.degrees(error.max()) < 12
+
+
+@pytest.mark.parametrize("name", ["stick_insect", "worm"])
+def test_an_animal_is_placed_at_its_markers(name: str) -> None:
+    """Whatever its heading, in more frames than are computed together, and with one hidden."""
+    body, rng, count = bodies.get(name), np.random.default_rng(0), 10
+    carriers = [k.body for k in body.keypoints.values()]
+    markers, all_at_once = (Markers(body.model, carriers, capacity=n) for n in (4, count))
+    offsets = np.array([k.offset for k in body.keypoints.values()])
+    problem = poses.Problem(
+        offsets=offsets,
+        noise=0.1 * body.body_length,
+        rest=np.where(markers.hinge, body.model.qpos0[markers.qpos], 0.0),
+        rest_sigma=np.full(markers.count, np.inf),
+        step_sigma=np.full(markers.count, np.inf),
+    )
+    start = np.tile(body.model.qpos0, (count, 1))
+    move = np.zeros((count, body.model.nv))
+    root = 6 if body.model.jnt_type[0] == mujoco.mjtJoint.mjJNT_FREE else len(body.root_joints)
+    plane = (0, 1, 5) if root == 6 else (0, 1, 2)
+    move[:, plane] = rng.uniform(-1, 1, (count, 3)) * [body.body_length, body.body_length, 3]
+    truth = start.copy()
+    for q, v in zip(truth, move, strict=True):
+        mujoco.mj_integratePos(body.model, q, v, 1.0)
+    targets = all_at_once.frames(truth).points(offsets)
+    weights = np.ones(targets.shape[:2])
+    weights[::2, 1] = 0
+    targets[::2, 1] = np.nan
+    found = align.place(body, markers, problem, targets, weights, start)
+    away = align.distances(markers, offsets, targets, weights, found)
+    assert np.isnan(away[::2, 1]).all()
+    assert np.nanmax(away) < 1e-3 * body.body_length
+    moved = align.distances(markers, offsets, targets, weights, start)
+    expected = np.linalg.norm(targets - all_at_once.frames(start).points(offsets), axis=-1)
+    np.testing.assert_allclose(moved, expected, atol=1e-12)
+
+
+def test_the_scale_is_that_of_distances_however_many_markers_are_missing() -> None:
+    rng = np.random.default_rng(0)
+    points = rng.normal(size=(6, 3))
+    targets = 1.7 * np.tile(points, (5, 1, 1)) + rng.normal(size=(5, 1, 3))
+    weights = np.ones((5, 6))
+    assert align.scale(targets, weights, points) == pytest.approx(1.7)
+    targets[:, 0] += 100
+    weights[:, 0] = 0
+    targets[3, 2], weights[3, 2] = 55.0, 0
+    assert align.scale(targets, weights, points) == pytest.approx(1.7)
+    assert align.scale(targets, 0 * weights, points) == 1.0
+    # near markers depend most on their offsets: two that are close together count for nothing
+    two = np.array([[0.0, 0, 0], [0.01, 0, 0], [1, 0, 0], [0, 1, 0]])
+    wrong = 2.0 * two
+    wrong[1, 0] += 0.01
+    assert align.scale(wrong[None], np.ones((1, 4)), two) == pytest.approx(2.0, abs=0.02)
