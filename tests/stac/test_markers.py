@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import mujoco
 import numpy as np
 import pytest
 
 from mimic_envs import bodies
-from mimic_envs.stac import align, poses, tridiagonal
+from mimic_envs.stac import align, calibrate, poses, tridiagonal
 from mimic_envs.stac.markers import Markers, quaternion_difference, quaternion_step
 
 
@@ -191,3 +193,71 @@ def test_the_scale_is_that_of_distances_however_many_markers_are_missing() -> No
     wrong = 2.0 * two
     wrong[1, 0] += 0.01
     assert align.scale(wrong[None], np.ones((1, 4)), two) == pytest.approx(2.0, abs=0.02)
+
+
+@pytest.fixture(scope="module")
+def calibration() -> tuple[calibrate.Calibration, poses.Problem]:
+    """Three windows of two frames of the mouse's forelimb, away from the optimum."""
+    body, rng = bodies.get("mouse_arm"), np.random.default_rng(0)
+    markers = Markers(body.model, [k.body for k in body.keypoints.values()], capacity=4)
+    n, offsets = markers.count, np.array([k.offset for k in body.keypoints.values()])
+    size = 0.03 * body.body_length
+    middle = 0.5 * (markers.low + markers.high)  # no joint is at a limit
+    prior = calibrate.Prior(offsets, size, middle, 0.5, 2.0, fit_offsets=True, fit_scale=True)
+    shared = calibrate.Shared(
+        offsets + size * rng.normal(size=offsets.shape), 1.3, middle + rng.normal(0, 0.1, n)
+    )
+    qpos = np.tile(body.model.qpos0, (6, 1))
+    qpos[:, markers.qpos] = middle
+    for rows in (slice(0, 3), slice(3, 6)):
+        qpos[rows] = markers.step(qpos[rows], rng.normal(0, 0.2, (3, n)))
+    places = np.concatenate([markers.frames(qpos[i : i + 3]).points(offsets) for i in (0, 3)])
+    recorded = 1.1 * (places + 2 * size * rng.normal(size=places.shape))
+    weights = rng.uniform(0.5, 1, (6, len(offsets)))
+    weights[2, 1] = 0
+    shape = 3, 2, len(offsets)
+    state = calibrate.Calibration(
+        markers, recorded.reshape(*shape, 3), weights.reshape(shape), prior, shared,
+        qpos.reshape(3, 2, -1),
+    )  # fmt: skip
+    return state, poses.Problem(offsets, size, middle, np.full(n, 0.4), rng.uniform(0.1, 0.3, n))
+
+
+def test_slopes_of_a_calibration_are_those_of_its_cost(calibration) -> None:
+    """Half of the negative derivatives, by central differences: of what is shared and of poses."""
+    state, problem = calibration
+    noise = problem.noise * state.shared.scale
+    width, n = len(state.shared.vector), state.markers.count
+    lean = state.shared.vector + 0.1, np.random.default_rng(1).normal(size=width)
+
+    def cost(shared: calibrate.Shared, qpos: np.ndarray) -> float:
+        return state._linearise(problem, noise, qpos, shared, lean).cost
+
+    system = state._linearise(problem, noise, state.qpos, state.shared, lean)
+    for i in range(width):
+        step = np.zeros(width)
+        step[i] = 1e-7 if i < width - n - 1 else 1e-6
+        up, down = (cost(state.shared.moved(k * step), state.qpos) for k in (1, -1))
+        slope = -(up - down) / (4 * step.max())
+        assert system.shared_slope[i] == pytest.approx(slope, rel=1e-4, abs=1e-3), i
+    for window, frame, i in np.ndindex(3, 2, n):
+        ends = []
+        for k in (1e-6, -1e-6):
+            qpos, step = state.qpos.copy(), np.zeros((1, n))
+            step[0, i] = k
+            qpos[window, frame] = state.markers.step(qpos[window, frame][None], step)[0]
+            ends.append(cost(state.shared, qpos))
+        slope = -(ends[0] - ends[1]) / 4e-6
+        assert system.slope[window, frame, i] == pytest.approx(slope, rel=1e-4, abs=1e-3)
+
+
+@pytest.mark.parametrize(("offsets", "scale"), [(True, False), (False, True), (False, False)])
+def test_what_is_given_is_not_fitted(calibration, offsets: bool, scale: bool) -> None:
+    state, problem = calibration
+    prior = dataclasses.replace(state.prior, fit_offsets=offsets, fit_scale=scale)
+    fitted = dataclasses.replace(state, prior=prior)
+    fitted.run(problem, 10)
+    before, after = state.shared, fitted.shared
+    assert np.array_equal(after.offsets, before.offsets) != offsets
+    assert (after.scale == before.scale) != scale
+    assert not np.array_equal(after.rest, before.rest)
