@@ -264,6 +264,18 @@ def test_a_single_frame(short) -> None:
     assert found.clips.lengths.tolist() == [1]
 
 
+def test_a_larger_animal_is_the_same_animal(short) -> None:
+    """Scale, noise and residuals are in units of the recording; joints are not."""
+    found = stac.fit(short, "mouse_arm", settings=QUICK)
+    larger = dataclasses.replace(short, positions=1.3 * short.positions)
+    again = stac.fit(larger, "mouse_arm", settings=QUICK)
+    for name in ("scale", "noise"):
+        assert getattr(again, name) / getattr(found, name) == pytest.approx(1.3, rel=0.03), name
+    ratio = np.nanmedian(again.residuals) / np.nanmedian(found.residuals)
+    assert ratio == pytest.approx(1.3, rel=0.03)
+    assert np.degrees(np.abs(again.qpos - found.qpos)).mean() < 1
+
+
 def test_swapped_sides_are_reported(rodent) -> None:
     truth = synthetic(rodent, seed=3, most=100)
     positions, names = truth.keypoints.positions.copy(), truth.keypoints.names

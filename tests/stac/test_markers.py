@@ -112,6 +112,31 @@ def test_rigid_alignment_ignores_an_outlier() -> None:
     np.testing.assert_allclose(shift, np.tile([1.0, 2.0, 3.0], (4, 1)), atol=0.15)
 
 
+def test_rigid_alignment_never_mirrors() -> None:
+    """Also where a mirror image would fit better: a flat animal, its heights upside down."""
+    rng = np.random.default_rng(0)
+    points = rng.normal(size=(3, 9, 3)) * [1, 0.6, 0.01]
+    targets, weights = points * [1, 1, -1], np.ones((3, 9))
+    weights[1] = 0  # nothing is seen
+    targets[1] = np.nan
+    weights[2, 2:] = 0  # too little
+    rotation, shift = align.rigid(targets, weights, points)
+    np.testing.assert_allclose(np.linalg.det(rotation), 1, atol=1e-9)
+    np.testing.assert_allclose(rotation, np.tile(np.eye(3), (3, 1, 1)), atol=0.05)
+    assert np.isfinite(shift).all()
+
+
+def test_a_chunk_is_done_when_its_cost_hardly_falls(calibration) -> None:
+    state, problem = calibration
+    given = state.recorded / 1.1, state.weights, state.qpos
+
+    def cost(iterations: int, tolerance: float) -> np.ndarray:
+        return poses.solve(state.markers, problem, *given, iterations, tolerance)[1]
+
+    np.testing.assert_array_equal(cost(30, 1.0), cost(1, 1e-9))  # the first step is good enough
+    assert (cost(30, 1e-9) < cost(1, 1e-9)).all()
+
+
 def test_missing_frames_are_bridged(rodent) -> None:
     """A marker that is hidden for 6 frames is found near where it was meanwhile."""
     names = list(rodent.keypoints)
@@ -183,6 +208,7 @@ def test_the_scale_is_that_of_distances_however_many_markers_are_missing() -> No
     targets = 1.7 * np.tile(points, (5, 1, 1)) + rng.normal(size=(5, 1, 3))
     weights = np.ones((5, 6))
     assert align.scale(targets, weights, points) == pytest.approx(1.7)
+    assert align.scale(targets[:, :2], weights[:, :2], points[:2]) == pytest.approx(1.7)
     targets[:, 0] += 100
     weights[:, 0] = 0
     targets[3, 2], weights[3, 2] = 55.0, 0
