@@ -264,6 +264,14 @@ def test_a_single_frame(short) -> None:
     assert found.clips.lengths.tolist() == [1]
 
 
+def test_offsets_that_are_given_are_kept(short) -> None:
+    own = {n: np.array(k.offset) + 1e-4 for n, k in bodies.get("mouse_arm").keypoints.items()}
+    given = np.array([own[name] for name in short.names])
+    kept = stac.fit(short, "mouse_arm", offsets=own, settings=QUICK)
+    np.testing.assert_array_equal(kept.offsets, given)
+    assert not np.isclose(stac.fit(short, "mouse_arm", settings=QUICK).offsets, given).any()
+
+
 def test_a_larger_animal_is_the_same_animal(short) -> None:
     """Scale, noise and residuals are in units of the recording; joints are not."""
     found = stac.fit(short, "mouse_arm", settings=QUICK)
