@@ -63,6 +63,13 @@ def test_failure_is_uniform_before_there_are_failures() -> None:
     found = starts(env)
     assert set(found.clip) == set(range(len(env.clips)))
     assert (found.frame < env.clips.lengths[found.clip] - 1).all()
+    # all segments of all clips alike; the first one's starts are half a segment before, or at 0
+    segment, lengths = env.task.command.sampling.segment, env.clips.lengths
+    segments = -(-(lengths - 1) // segment)
+    share = (found.frame < segment // 2).mean()
+    assert share == pytest.approx(len(lengths) / segments.sum(), rel=0.15)
+    expected = segments / segments.sum()
+    np.testing.assert_allclose(np.bincount(found.clip) / len(found.clip), expected, atol=0.04)
 
 
 def test_failures_draw_starts_to_where_they_happened() -> None:
