@@ -264,6 +264,14 @@ def test_a_single_frame(short) -> None:
     assert found.clips.lengths.tolist() == [1]
 
 
+def test_missing_markers_say_nothing_about_the_noise(short) -> None:
+    positions = short.positions.copy()
+    positions[np.random.default_rng(0).random(positions.shape[:2]) < 0.45] = np.nan
+    fewer = stac.Keypoints.from_arrays(positions, short.names, short.fps, "m")
+    few, all_ = (stac.fit(x, "mouse_arm", scale=1.0, settings=QUICK).noise for x in (fewer, short))
+    assert few / all_ == pytest.approx(1, abs=0.3)
+
+
 def test_offsets_that_are_given_are_kept(short) -> None:
     own = {n: np.array(k.offset) + 1e-4 for n, k in bodies.get("mouse_arm").keypoints.items()}
     given = np.array([own[name] for name in short.names])
