@@ -20,6 +20,32 @@ from mimic_envs.xla import prepare_cpu_compiler
 prepare_cpu_compiler()  # before any test starts JAX
 
 DATA = pathlib.Path(__file__).resolve().parents[2] / "shared" / "data"
+LONGEST = (
+    "parity/test_backends.py",
+    "leaderboard/test_entries.py",
+    "controllers/test_controllers.py",
+    "stac/test_fit.py",
+    "contract/test_jax_settings.py",
+    "mdp/test_events.py",
+    "baselines/test_parallel.py",
+    "clips/test_generators_walking.py",
+)
+"""Files of tests that take minutes, the longest first."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let pytest-xdist hand out files in our order, not those with the most tests first."""
+    if hasattr(config.option, "loadscopereorder"):
+        config.option.loadscopereorder = False
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With several workers, start the longest files first: at the end no worker waits long."""
+    if not hasattr(config, "workerinput"):
+        return
+    rank = {pathlib.Path(__file__).parent / name: i for i, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path, len(LONGEST)))
 
 
 @pytest.fixture(autouse=True, scope="module")

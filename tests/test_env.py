@@ -42,6 +42,15 @@ def test_same_seed_same_bytes(env: Environment) -> None:
             np.testing.assert_array_equal(x, y)
 
 
+def test_the_key_that_a_state_keeps_was_drawn_from_by_nothing(env: Environment) -> None:
+    """Clip and frame are drawn from the first two of three."""
+    key = jax.random.key(5)
+    kept = env.reset(key).key
+    np.testing.assert_array_equal(
+        jax.random.key_data(kept), jax.random.key_data(jax.random.split(key, 3)[2])
+    )
+
+
 def test_later_resets_are_fresh(env: Environment) -> None:
     """Every automatic reset draws a new clip and frame, not the first one again."""
     state = reset(env, jax.random.split(jax.random.key(0), 4))

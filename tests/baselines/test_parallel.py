@@ -19,7 +19,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 def train(out: pathlib.Path, devices: int, processes: int) -> dict[str, np.ndarray]:
     """What comes out of `shared_training` with so many devices in each of some processes."""
-    flags = f"--xla_force_host_platform_device_count={devices}"
+    given = os.environ.get("XLA_FLAGS", "")
+    flags = f"{given} --xla_force_host_platform_device_count={devices}".strip()
     environment = {**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
     command = [sys.executable, "-m", "tests.baselines.shared_training", str(out)]
     with socket.socket() as probe:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from mimic_envs import reading
 from mimic_envs.clips import ClipSet, resample
 
 
@@ -65,12 +66,23 @@ def test_duration_is_never_invented(turning: ClipSet) -> None:
 
 def test_same_rate_is_the_same_object(turning: ClipSet) -> None:
     assert resample(turning, 50.0) is turning
+    assert resample(turning, 50.0 * (1 + 1e-10)) is turning  # rounding of a rate read from a file
 
 
 @pytest.mark.parametrize("fps", [0.0, -1.0, float("nan"), float("inf")])
 def test_bad_rate(turning: ClipSet, fps: float) -> None:
     with pytest.raises(ValueError, match="fps must be a positive number"):
         resample(turning, fps)
+
+
+def test_memory_is_asked_for_before_it_is_taken(turning: ClipSet, monkeypatch) -> None:
+    """Half a second at 10 kHz, 5001 float64 poses, must fit in half of the memory, not more."""
+    needed = 8 * 5001 * turning.body.model.nq
+    monkeypatch.setattr(reading, "memory", lambda: 2 * needed)
+    assert resample(turning, 1e4).lengths.tolist() == [5001]
+    monkeypatch.setattr(reading, "memory", lambda: 2 * needed - 1)
+    with pytest.raises(ValueError, match="5001 frames at 10000 Hz: needs"):
+        resample(turning, 1e4)
 
 
 def test_back_and_forth_is_close(rodent_recordings: ClipSet) -> None:

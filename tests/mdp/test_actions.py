@@ -36,6 +36,69 @@ def test_an_action_of_zero_is_pd(body: str, name: str) -> None:
     np.testing.assert_array_equal(own.act(own.params, state, jax.random.key(0)), 0.0)
 
 
+def test_pd_gets_its_torques_exactly_where_each_joint_has_a_motor() -> None:
+    """Through moments and gains that are fixed, which are inverted once."""
+    env = make()
+    law, model = pd.law(env.body), env.body.model
+    physics = env.reset(jax.random.key(0), clip=0, frame=3).physics
+    pose = physics.qpos, physics.qvel.at[env.task.at.tracked_dofs].add(0.01)
+    data = mujoco.MjData(model)
+    for name in ("qpos", "qvel"):
+        getattr(data, name)[:] = getattr(physics, name)
+    activation = np.asarray(law.activation(physics, *pose))
+    low, high = model.actuator_ctrlrange.T
+    strong = (activation > low + 1e-3) & (activation < high - 1e-3)
+    assert strong.sum() > 12
+    data.act[:] = activation[: model.na]
+    data.ctrl[:] = activation
+    mujoco.mj_forward(model, data)
+    joints = model.actuator_trnid[strong, 0]
+    dofs = model.jnt_dofadr[joints]
+    wanted = np.asarray(law.torque(physics, *pose))[dofs]
+    np.testing.assert_allclose(
+        data.qfrc_actuator[dofs], wanted, rtol=1e-4, atol=1e-5 * np.abs(wanted).max()
+    )
+
+
+def test_pd_gets_its_torques_through_muscles() -> None:
+    """As far as muscles, which only pull, and the least effort let it."""
+    env = make("mouse_arm")
+    law, model, at = pd.law(env.body), env.body.model, env.task.at
+    state = env.reset(jax.random.key(0), clip=0, frame=60)
+    physics, pose = state.physics, env.task.command.next_pose(state.command)
+    activation = law.activation(physics, *pose)
+    data = mujoco.MjData(model)
+    for name in ("qpos", "qvel"):
+        getattr(data, name)[:] = getattr(physics, name)
+    forces = []
+    for act in (activation, 0.0):
+        data.act[:] = act
+        mujoco.mj_forward(model, data)
+        forces.append(data.qfrc_actuator[at.tracked_dofs].copy())
+    wanted = np.asarray(law.torque(physics, *pose))[at.tracked_dofs]
+    reached, without = (np.linalg.norm(x - wanted) for x in forces)
+    print(reached, without, np.linalg.norm(wanted))
+    assert reached < 0.1 * without
+
+
+def test_muscles_are_as_active_as_pd_wants_one_step_later() -> None:
+    """By MuJoCo's own activation dynamics, from any activation."""
+    env = make("mouse_arm")
+    law, model = pd.law(env.body), env.body.model
+    rng, data = np.random.default_rng(0), mujoco.MjData(model)
+    errors = []
+    for _ in range(20):
+        before = rng.uniform(0, 1, model.na).astype(np.float32)
+        wanted = np.clip(before + rng.uniform(-0.02, 0.02, model.na), 0, 1).astype(np.float32)
+        control = np.asarray(law._dynamics.control(jnp.asarray(before), jnp.asarray(wanted)))
+        data.act[:], data.ctrl[:] = before, control
+        free = (control > 0) & (control < 1)
+        for _ in range(env.body.substeps):
+            mujoco.mj_step(model, data)
+        errors.append(np.abs(data.act - wanted)[free])
+    assert np.concatenate(errors).max() < 0.002
+
+
 def test_sizes_are_those_of_the_table() -> None:
     """Balance serves walkers alone."""
     names = [name for name in actions.ACTIONS if not name.startswith("balance")]

@@ -115,6 +115,14 @@ def test_moment_length_gain_and_bias(model: mujoco.MjModel) -> None:
     assert (np.abs(seen[:, :3]) > 0.1).any(axis=0).all()
 
 
+@pytest.mark.parametrize(
+    ("name", "fixed", "linear"), [("rodent", True, True), ("mouse_arm", False, False)]
+)
+def test_motors_are_linear_and_muscles_are_not(name: str, fixed: bool, linear: bool) -> None:
+    actuation = Actuation(bodies.get(name).model)
+    assert (actuation.moment_is_fixed, actuation.force_is_linear) == (fixed, linear)
+
+
 def test_wrapping_tendon_is_refused_by_name() -> None:
     xml = (
         ARM.replace(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import types
+
 import gymnasium
 import jax
 import jax.numpy as jnp
+import mujoco
 import numpy as np
 import pytest
 
@@ -12,6 +15,7 @@ import mimic_envs
 from mimic_envs import bodies
 from mimic_envs.env import Environment, State
 from mimic_envs.mdp import Delay, Push, Randomize
+from mimic_envs.mdp.events import _columns
 
 ID = "mimic_envs/StickInsect-v1"
 NOTHING = {
@@ -118,8 +122,6 @@ def lifted():
 
 
 def momentum(body: bodies.Body, state: State) -> np.ndarray:
-    import mujoco
-
     data = mujoco.MjData(body.model)
     data.qpos[:], data.qvel[:] = state.physics.qpos, state.physics.qvel
     mujoco.mj_forward(body.model, data)
@@ -145,6 +147,28 @@ def test_a_lesion_is_a_gain_of_zero() -> None:
     force = np.asarray(state.physics.actuator_force)
     np.testing.assert_array_equal(force[:, 4], 0.0)
     assert (np.abs(np.delete(force, 4, axis=1)).max(axis=1) > 0).all()
+
+
+def test_a_gain_scales_the_force_of_every_kind_of_actuator() -> None:
+    """Of muscles with a peak force of their own or one that is derived, and of a servo."""
+    xml = """<mujoco><worldbody><body><joint name='j' axis='0 1 0'/><geom size='.1'/></body>
+      </worldbody><actuator>
+        <muscle joint='j' force='2' lengthrange='-2 2' ctrlrange='0 1'/>
+        <muscle joint='j' scale='30' lengthrange='-2 2' ctrlrange='0 1'/>
+        <position joint='j' kp='3' kv='.2'/><motor joint='j' gear='7'/>
+      </actuator></mujoco>"""
+    forces = []
+    for factor in (1.0, 0.5):
+        model = mujoco.MjModel.from_xml_string(xml)
+        for field in ("actuator_gainprm", "actuator_biasprm"):
+            scaled = _columns(types.SimpleNamespace(model=model), field)
+            getattr(model, field)[scaled] *= factor
+        data = mujoco.MjData(model)
+        data.qpos[:], data.qvel[:], data.act[:], data.ctrl[:] = 1.5, 0.3, 0.6, 0.6
+        mujoco.mj_forward(model, data)
+        forces.append(data.actuator_force.copy())
+    assert (np.abs(forces[0]) > 0.01).all()
+    np.testing.assert_allclose(forces[1], 0.5 * forces[0], rtol=1e-6)
 
 
 def test_noise_on_an_observation_has_its_size() -> None:

@@ -36,5 +36,8 @@ def test_agrees_with_mujoco() -> None:
             rotations.multiply(jnp.array(a), jnp.array(b)), product, atol=1e-6
         )
         np.testing.assert_allclose(rotations.rotate(jnp.array(a), jnp.array(v)), rotated, atol=1e-6)
+        flat = np.zeros(9)
+        mujoco.mju_quat2Mat(flat, a)
+        np.testing.assert_allclose(rotations.matrix(jnp.array(a)), flat.reshape(3, 3), atol=1e-6)
         inverse = rotations.rotate(rotations.conjugate(jnp.array(a)), jnp.array(rotated))
         np.testing.assert_allclose(inverse, v, atol=1e-6)

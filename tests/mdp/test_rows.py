@@ -133,6 +133,10 @@ def test_gymnasium_takes_the_same_keywords(tmp_path, monkeypatch) -> None:
         ({"rewards": {"mine": "no_such:thing"}}, r"cannot import module 'no_such'"),
         ({"rewards": {"mine": "math:sine"}}, r"has no 'sine'; did you mean 'sin"),
         ({"rewards": {"mine": {"weigth": 1.0, "function": constant}}}, r"did you mean 'weight'"),
+        (
+            {"rewards": {"mine": {"kind": "mimic_envs.mdp:Observation", "function": constant}}},
+            r"unknown kind 'mimic_envs.mdp:Observation'",
+        ),
         ({"rewards": {"mine": Cost(constant, 0.6)}}, r"their sum is at most 0\.5"),
         ({"rewards": {"mine": object()}}, r"reward 'mine': got <object"),
         ({"terminations": {"mine": Termination(elbow, 1.0)}}, r"termination 'mine' must return"),

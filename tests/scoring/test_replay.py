@@ -63,6 +63,27 @@ class TestReplay:
         for name, x in results.metrics.items():
             np.testing.assert_array_equal(metrics[name], x)
 
+    @pytest.mark.parametrize(
+        ("metric", "value", "message"),
+        [
+            ("score", np.nan, "score has entries that are not finite"),
+            ("score", 1.1, r"score .* 0 .* 1"),
+            ("score_covered", np.nan, None),  # of a clip whose first frame failed
+            ("score_covered", np.inf, "score_covered has infinite entries"),
+        ],
+    )
+    def test_scores_of_strangers_are_numbers(self, tmp_path, metric, value, message) -> None:
+        names = ["score", "score_covered", "effort"]
+        scores = np.full((2, 3, len(names)), 0.5)
+        scores[1, 2, names.index(metric)] = value
+        arrays = {"scores": scores, "metrics": np.array(names), "clips": np.array(["a", "b", "c"])}
+        np.savez(tmp_path / "results.npz", **arrays)
+        if message is None:
+            assert np.isnan(load_scores(tmp_path / "results.npz")[0][metric][1, 2])
+            return
+        with pytest.raises(ValueError, match=message):
+            load_scores(tmp_path / "results.npz")
+
     def test_a_failed_action_is_replayed_as_one(self, env) -> None:
         class Stops:
             name, params = "stops", ()

@@ -157,6 +157,19 @@ def test_joint_velocity_error_is_a_root_mean_square(env: Environment) -> None:
     assert found["joint_velocity_rmse"] == pytest.approx(5 / np.sqrt(len(dofs)), abs=1e-6)
 
 
+def test_effort_and_action_rate_of_a_known_ramp(env: Environment) -> None:
+    start, model = replay(env), env.body.model
+    steps, size = start.actions.shape
+    actions = 0.9 * np.arange(steps)[:, None] / steps - 0.1 * np.arange(size) / size
+    found = judged(env, dataclasses.replace(start, actions=actions))
+    per_second = 0.9 / steps / env.body.control_timestep_s
+    assert found["action_rate"] == pytest.approx(per_second, rel=1e-9)
+    low, high = model.actuator_ctrlrange.T
+    control = (low + high) / 2 + (high - low) / 2 * actions
+    share = control / np.maximum(np.abs(low), np.abs(high))
+    assert found["effort"] == pytest.approx(np.mean(share**2), rel=1e-6)
+
+
 def test_frames_after_divergence_score_zero_and_cap_every_error(env: Environment) -> None:
     start = replay(env)
     length = len(start.qpos)
@@ -167,7 +180,10 @@ def test_frames_after_divergence_score_zero_and_cap_every_error(env: Environment
     assert found["root_aligned_score"] == pytest.approx(valid)
     assert found["coverage"] == pytest.approx(valid)
     assert found["diverged"] == pytest.approx(1 - valid)
-    for name, cap in metrics.caps(env.body).items():
+    caps = metrics.caps(env.body)
+    length = env.body.body_length
+    assert caps == dict(zip(metrics.ERRORS, (length, length, 180.0, 60.0, 60.0), strict=True))
+    for name, cap in caps.items():
         assert found[name] == pytest.approx((1 - valid) * cap)
         assert found[f"{name}_covered"] == 0
 
@@ -183,6 +199,16 @@ def test_stopping_early_gains_nothing(env: Environment) -> None:
     assert stopped["score"] <= lost["score"]
     for name in ("mpjpe", "root_distance"):
         assert stopped[name] >= lost[name]
+
+
+def test_a_failure_counts_to_the_end_where_the_task_scores_itself() -> None:
+    no, scores = np.zeros(5, bool), np.float32([0.5, 0.6, 0.7, 0.8, 0.9])
+    given = Trajectory(np.zeros((5, 1)), np.zeros((5, 1)), np.zeros((5, 1)), no, no, scores=scores)
+    np.testing.assert_allclose(metrics.latched_frames(given)["score"], scores)
+    for field in ("crossed", "diverged"):
+        failed = dataclasses.replace(given, **{field: np.arange(5) == 2})
+        found = metrics.latched_frames(failed)["score"]
+        np.testing.assert_allclose(found, [0.5, 0.6, 0, 0, 0], rtol=1e-6)
 
 
 class FallsApart:

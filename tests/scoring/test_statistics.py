@@ -74,6 +74,38 @@ def test_probability_of_improvement_is_mann_whitney() -> None:
     assert low < np.mean(u) / 20 < high
 
 
+def test_improvement_of_two_seeds_resamples_within_clips() -> None:
+    """Seeds that repeat exactly leave no doubt, however much the clips differ."""
+    clips = np.linspace(0, 1, 9)
+    ours, theirs = np.tile(clips, (2, 1)), np.full((2, 9), 0.3)
+    low, high = statistics.improvement_interval(ours, theirs)
+    assert low == high == statistics.probability_of_improvement(ours, theirs)
+    low, high = statistics.improvement_interval(ours[:1], theirs)
+    assert low < high
+
+
+def test_intervals_are_of_95_percent_and_repeat() -> None:
+    """What is published without further words: level, draws and seed."""
+    rng = np.random.default_rng(0)
+    ours, theirs, at = rng.random((3, 7)), rng.random((3, 7)), np.linspace(0, 1, 5)
+    given = {"level": 0.95, "draws": 2000, "seed": 0}
+    assert statistics.improvement_interval(ours, theirs) == statistics.improvement_interval(
+        ours, theirs, **given
+    )
+    for a, b in zip(
+        statistics.profile_interval(ours, at),
+        statistics.profile_interval(ours, at, **given),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(a, b)
+    assert statistics.iqm_interval(ours) == statistics.iqm_interval(
+        ours, **(given | {"draws": 10_000})
+    )
+    narrow, wide = (statistics.profile_interval(ours, at, level) for level in (0.5, 0.99))
+    assert (np.subtract(*wide) <= np.subtract(*narrow)).all()
+    assert np.subtract(*wide).min() < np.subtract(*narrow).min()
+
+
 def test_improvement_of_single_runs() -> None:
     ours = np.array([[0.9, 0.8, 0.7, 0.1]])
     assert statistics.probability_of_improvement(ours, 0 * ours) == 1

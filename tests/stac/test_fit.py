@@ -264,6 +264,34 @@ def test_a_single_frame(short) -> None:
     assert found.clips.lengths.tolist() == [1]
 
 
+def test_missing_markers_say_nothing_about_the_noise(short) -> None:
+    positions = short.positions.copy()
+    positions[np.random.default_rng(0).random(positions.shape[:2]) < 0.45] = np.nan
+    fewer = stac.Keypoints.from_arrays(positions, short.names, short.fps, "m")
+    few, all_ = (stac.fit(x, "mouse_arm", scale=1.0, settings=QUICK).noise for x in (fewer, short))
+    assert few / all_ == pytest.approx(1, abs=0.3)
+
+
+def test_offsets_that_are_given_are_kept(short) -> None:
+    own = {n: np.array(k.offset) + 1e-4 for n, k in bodies.get("mouse_arm").keypoints.items()}
+    given = np.array([own[name] for name in short.names])
+    kept = stac.fit(short, "mouse_arm", offsets=own, settings=QUICK)
+    np.testing.assert_array_equal(kept.offsets, given)
+    assert not np.isclose(stac.fit(short, "mouse_arm", settings=QUICK).offsets, given).any()
+
+
+def test_a_larger_animal_is_the_same_animal(short) -> None:
+    """Scale, noise and residuals are in units of the recording; joints are not."""
+    found = stac.fit(short, "mouse_arm", settings=QUICK)
+    larger = dataclasses.replace(short, positions=1.3 * short.positions)
+    again = stac.fit(larger, "mouse_arm", settings=QUICK)
+    for name in ("scale", "noise"):
+        assert getattr(again, name) / getattr(found, name) == pytest.approx(1.3, rel=0.03), name
+    ratio = np.nanmedian(again.residuals) / np.nanmedian(found.residuals)
+    assert ratio == pytest.approx(1.3, rel=0.03)
+    assert np.degrees(np.abs(again.qpos - found.qpos)).mean() < 1
+
+
 def test_swapped_sides_are_reported(rodent) -> None:
     truth = synthetic(rodent, seed=3, most=100)
     positions, names = truth.keypoints.positions.copy(), truth.keypoints.names

@@ -12,7 +12,7 @@ import pytest
 
 import mimic_envs
 from mimic_envs.env import Environment
-from mimic_envs.tasks.sampling import Place
+from mimic_envs.tasks.sampling import Place, Sampling
 
 
 def make(**options) -> Environment:
@@ -34,6 +34,21 @@ def test_first_begins_at_the_first_frame() -> None:
     assert set(found.clip) == set(range(len(env.clips)))
 
 
+def test_starts_leave_the_whole_window_and_no_more() -> None:
+    command = make().task.command
+    found = starts(make())
+    left = command.clips.lengths[found.clip] - found.frame
+    assert left.min() == command.window == command.offsets[-1] + 1
+
+
+def test_segments_are_half_a_second_but_at_most_256() -> None:
+    env = make(sampling="failure")
+    assert env.task.command.sampling.segment == round(0.5 / env.body.control_timestep_s)
+    many = dataclasses.replace(env.task.command.reference, qpos=np.zeros((64, 1001, 1)))
+    sampling = Sampling.of("failure", 0.0, None, env.clips, many)
+    assert sampling.segment == 251  # 64064 frames
+
+
 def test_clip_weights_say_how_often() -> None:
     env = make()
     names = env.clips.names
@@ -48,6 +63,13 @@ def test_failure_is_uniform_before_there_are_failures() -> None:
     found = starts(env)
     assert set(found.clip) == set(range(len(env.clips)))
     assert (found.frame < env.clips.lengths[found.clip] - 1).all()
+    # all segments of all clips alike; the first one's starts are half a segment before, or at 0
+    segment, lengths = env.task.command.sampling.segment, env.clips.lengths
+    segments = -(-(lengths - 1) // segment)
+    share = (found.frame < segment // 2).mean()
+    assert share == pytest.approx(len(lengths) / segments.sum(), rel=0.15)
+    expected = segments / segments.sum()
+    np.testing.assert_allclose(np.bincount(found.clip) / len(found.clip), expected, atol=0.04)
 
 
 def test_failures_draw_starts_to_where_they_happened() -> None:

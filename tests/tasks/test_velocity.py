@@ -17,6 +17,7 @@ import mimic_envs
 from mimic_envs import cli, controllers, scoring
 from mimic_envs.env import Environment
 from mimic_envs.scoring import policies
+from mimic_envs.tasks import imitation, registry
 from tests.tasks import velocity_task
 
 ID = "mimic_envs/StickInsect-v1"
@@ -30,6 +31,11 @@ def env() -> Environment:
 
 def test_the_task_is_one_short_file() -> None:
     assert len(pathlib.Path(velocity_task.__file__).read_text().splitlines()) <= 120
+
+
+def test_a_module_without_a_name_is_called_as_its_file() -> None:
+    assert registry.find(imitation)[0] == registry.find("imitation")[0] == "imitation"
+    assert registry.find(velocity_task)[0] == registry.find(TASK)[0] == "velocity"
 
 
 def test_goal_reward_score_and_end(env: Environment) -> None:
