@@ -23,7 +23,6 @@ EXTRAS = {
     "xarray": "analysis",
     "h5netcdf": "analysis",
     "sklearn": "analysis",
-    "scipy": "analysis",
     "pynwb": "nwb",
     "ndx_pose": "nwb",
     "playwright": "browser",

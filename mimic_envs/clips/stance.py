@@ -18,7 +18,12 @@ from mimic_envs import bodies
 from mimic_envs.clips.soles import Points, Poses
 
 SPEED = 0.1
-"""A standing foot is slower than this, in units of `sqrt(gravity * body length)`."""
+"""A standing foot is slower than this, in units of `sqrt(gravity * body length)`,"""
+TRAVEL = 0.7
+"""or than this share of the animal's own speed: in a run feet slide more in recordings."""
+STILL = 0.7
+"""A foot slower than this share of that limit stands at any height: recordings drift up and down by
+more than `RISE` within a second."""
 RISE = 0.0375
 """It is less than this above its own running minimum, in body lengths."""
 HEIGHT = 0.09
@@ -60,10 +65,12 @@ def detect(body: bodies.Body, points: Points, poses: Poses, fps: float) -> np.nd
     between = points.sliding(poses, fps)
     between = np.concatenate([between[:1], between, between[-1:]])
     speeds = 0.5 * (between[1:] + between[:-1]) if len(poses.places) > 1 else 0.0 * heights
-    slow = _smoothed(speeds, 0.15 * time_unit * fps) < SPEED * speed_unit
+    speeds = _smoothed(speeds, 0.15 * time_unit * fps)
+    limit = np.maximum(SPEED * speed_unit, TRAVEL * _travel(poses, fps, time_unit))[:, None]
     half = max(round(0.5 * WINDOW * time_unit * fps), 1)
     rise = heights - minimum_filter1d(heights, 2 * half + 1, axis=0, mode="nearest")
-    down = slow & (rise < RISE * body.body_length) & (heights < HEIGHT * body.body_length)
+    near = (rise < RISE * body.body_length) | (speeds < STILL * limit)
+    down = (speeds < limit) & near & (heights < HEIGHT * body.body_length)
     shortest = max(round(BRIEF * time_unit * fps), 1)
     for foot in down.T:
         _drop_runs(foot, False, shortest)  # short swings first: a stance may flicker
@@ -73,6 +80,14 @@ def detect(body: bodies.Body, points: Points, poses: Poses, fps: float) -> np.nd
     alone = ~down.any(axis=1) & np.isfinite(nearest.min(axis=1))
     down[alone, nearest[alone].argmin(axis=1)] = True
     return down
+
+
+def _travel(poses: Poses, fps: float, time_unit: float) -> np.ndarray:
+    """Speed of the root along the floor, smoothed over half a time unit, (T,)."""
+    if len(poses.xpos) < 2:
+        return np.zeros(len(poses.xpos))
+    velocity = np.gradient(poses.xpos[:, 1, :2], 1.0 / fps, axis=0)
+    return np.linalg.norm(_smoothed(velocity, 0.5 * time_unit * fps), axis=1)
 
 
 def _smoothed(values: np.ndarray, width: float) -> np.ndarray:
