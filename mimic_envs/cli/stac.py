@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pathlib
 import warnings
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 from rich.markup import escape
@@ -17,7 +17,7 @@ from mimic_envs.files import check_output
 from mimic_envs.messages import MimicEnvsWarning
 
 if TYPE_CHECKING:
-    from mimic_envs.stac import Registration
+    from mimic_envs.stac import Judgement, Registration
 
 APP = SubcommandApp()
 
@@ -37,14 +37,25 @@ def fit(
     scale: float | None = None,
     like: pathlib.Path | None = None,
     clip_frames: int | None = None,
+    max_gap_s: float | None = None,
+    up: Literal["x", "y", "z", "-x", "-y", "-z"] = "z",
+    mirror: bool = False,
+    swap_names: bool = False,
+    swap_back: bool = False,
+    floor: Literal["keep", "fit"] = "keep",
+    align: bool = False,
     animal: int = 0,
     reader: str | None = None,
     licence: str = "",
     threads: int = 0,
+    force: bool = False,
     report: pathlib.Path | None = None,
     video: pathlib.Path | None = None,
 ) -> None:
     """Fit a body to recorded 3-D keypoints and write the motion as a clip file.
+
+    The recording and the fit are judged: good, look at it (a warning says at what), or refused:
+    then nothing is written, and the exit status is 2.
 
     Finished parts of a long recording are kept in a folder beside the output until all are
     done: started again after an interruption, the same command goes on from there.
@@ -62,6 +73,13 @@ def fit(
         scale: Size of the animal over that of the model; estimated if not given.
         like: Registration of the same animal, whose scale and offsets to keep.
         clip_frames: Frames per clip; one clip if not given.
+        max_gap_s: Cut clips at gaps that last longer, in seconds, and leave the gaps out.
+        up: Axis of the recording that points up; write --up=-z for one with a minus.
+        mirror: Turn the y axis around: the frame of the recording is left-handed.
+        swap_names: Exchange the names of all left and right keypoints.
+        swap_back: Exchange left and right where all of them changed places for some time.
+        floor: fit: turn and shift the recording so that the lowest feet are on the model's floor.
+        align: Turn and shift a limb on a fixed base from the frame of a camera to its model.
         animal: Which animal in a file with several, counted from 0.
         reader: .mat, .nwb, .h5, .csv or .npz, to read the file as one with that ending; or
             module:name of a function that takes a path and the number of an animal and returns
@@ -69,36 +87,50 @@ def fit(
             None. By the file's ending if not given.
         licence: Under which licence the recording may be used.
         threads: Processors to use; 0 for all.
+        force: Write the clips even if they are refused.
         report: Also write a report, an HTML page.
         video: Also write a video with the markers, an .mp4 file.
     """
     from mimic_envs import bodies, stac
 
     _check_outputs(out, report, video)
+    repair = stac.Repair(swap_names, mirror, up, align, swap_back)
     target = bodies.get(body)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         keypoints = stac.read(path, fps, unit, target, names, animal, reader)
         keypoints = keypoints.renamed(_pairs(rename))
         before = stac.Registration.load(like, target) if like else None
+        scale = before.scale if before and scale is None else scale
+        keypoints = repair.apply(keypoints, target)
+        inspected = stac.inspect(keypoints, target, scale)
+        _refuse(inspected.judgement, path, force)
         with progress(f"fitting {path.name}") as done:
             registration = stac.fit(
                 keypoints,
                 target,
-                scale=before.scale if before and scale is None else scale,
+                scale=scale,
                 offsets=before.offset_of if before else None,
                 clip_frames=clip_frames,
+                max_gap_s=max_gap_s,
+                floor=floor,
                 licence=licence,
                 settings=stac.Settings(threads=threads),
+                inspected=inspected,
                 resume=out.with_name(f"{out.name}.parts"),
                 progress=done,
             )
-    for warning in caught:
-        if issubclass(warning.category, MimicEnvsWarning):
-            OUT.print(f"[yellow]warning:[/yellow] {escape(str(warning.message))}", soft_wrap=True)
-    registration.save(out)
-    _show(registration)
+    _refuse(registration.judgement, path, force)
+    registration.save(out, force)
+    _show(registration, caught)
     say("clips", out)
+    _draw(registration, report, video)
+
+
+def _draw(
+    registration: Registration, report: pathlib.Path | None, video: pathlib.Path | None
+) -> None:
+    """Write the report and the video, if they are wanted."""
     if report is not None:
         from mimic_envs.viz.registration import write_report
 
@@ -112,7 +144,22 @@ def fit(
         say("video", video)
 
 
-def _show(registration: Registration) -> None:
+def _refuse(judgement: Judgement, path: pathlib.Path, force: bool) -> None:
+    if judgement.is_refused and not force:
+        reasons = "; ".join(judgement.reasons("refuse"))
+        raise ValueError(f"{path}: refused: {reasons} (--force writes clips all the same)")
+
+
+def _show(registration: Registration, caught: list[warnings.WarningMessage]) -> None:
+    for warning in caught:
+        if issubclass(warning.category, MimicEnvsWarning):
+            OUT.print(f"[yellow]warning:[/yellow] {escape(str(warning.message))}", soft_wrap=True)
+    judgement = registration.judgement
+    for severity in ("refuse", "look"):
+        for text in judgement.reasons(severity):
+            OUT.print(f"[yellow]{judgement.verdict}:[/yellow] {escape(text)}", soft_wrap=True)
+    for text in judgement.reasons("note"):
+        say("note", text)
     table = Table(show_header=False)
     for what, value in registration.summary().items():
         table.add_row(what, escape(value))
