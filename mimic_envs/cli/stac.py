@@ -29,8 +29,8 @@ Path = Annotated[pathlib.Path, tyro.conf.Positional, tyro.conf.arg(metavar="KEYP
 def fit(
     body: Body,
     path: Path,
-    fps: float,
-    unit: str,
+    fps: float | None = None,
+    unit: str | None = None,
     out: pathlib.Path = pathlib.Path("clips.h5"),
     names: pathlib.Path | None = None,
     rename: tuple[str, ...] = (),
@@ -62,10 +62,11 @@ def fit(
 
     Args:
         body: Name of the body, for example rodent; or module:name of a body.
-        path: Keypoints: DANNCE .mat, NWB (ndx-pose) .nwb, SLEAP or DeepLabCut .h5, Anipose or
-            DeepLabCut .csv, or .npz with the array positions; others by your own --reader.
-        fps: Frames per second of the recording.
-        unit: Unit of the positions: m, dm, cm, mm or um.
+        path: Keypoints: DANNCE .mat, NWB (ndx-pose) .nwb, SLEAP or DeepLabCut .h5, Anipose,
+            DeepLabCut, JARVIS or long .csv, movement .nc, .npz, .npy or .trc; others by your own
+            --reader.
+        fps: Frames per second of the recording; most files do not say them.
+        unit: Unit of the positions: m, dm, cm, mm or um; most files do not say it.
         out: Clip file to write.
         names: Skeleton with the names of the keypoints, for files without: a .mat with
             joint_names, or a text file with a name on each line.
@@ -81,7 +82,7 @@ def fit(
         floor: fit: turn and shift the recording so that the lowest feet are on the model's floor.
         align: Turn and shift a limb on a fixed base from the frame of a camera to its model.
         animal: Which animal in a file with several, counted from 0.
-        reader: .mat, .nwb, .h5, .csv or .npz, to read the file as one with that ending; or
+        reader: .mat, .csv or another ending, to read the file as one with that ending; or
             module:name of a function that takes a path and the number of an animal and returns
             positions [frame, keypoint, 3], names or None, and confidences [frame, keypoint] or
             None. By the file's ending if not given.
@@ -121,6 +122,9 @@ def fit(
                 progress=done,
             )
     _refuse(registration.judgement, path, force)
+    if keypoints.origin is not None:
+        for line in keypoints.origin.lines():
+            OUT.print(escape(line), soft_wrap=True, highlight=False)
     registration.save(out, force)
     _show(registration, caught)
     say("clips", out)

@@ -40,6 +40,21 @@ def of_zeros(keypoints: Keypoints) -> list[Finding]:
     return [Finding("zeros", "note", text)]
 
 
+def of_origin(keypoints: Keypoints) -> list[Finding]:
+    """What the file says otherwise than the user, and keypoints of it that were not read."""
+    origin = keypoints.origin
+    if origin is None:
+        return []
+    found = [
+        Finding("rate" if text.startswith("rate") else "unit", "look", text)
+        for text in origin.contradictions
+    ]
+    if origin.dropped:
+        why = ", ".join(f"{n} ({w})" for n, w in list(origin.dropped.items())[:_MOST_NAMED])
+        found.append(Finding("dropped", "look", f"keypoints were not read: {why}"))
+    return found + [Finding("file", "note", note) for note in origin.notes]
+
+
 def of_gaps(task: Task, found: list[tuple[int, int]]) -> list[Finding]:
     """Gaps that last, in which poses are invented."""
     fps = task.keypoints.fps

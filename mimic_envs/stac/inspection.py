@@ -92,7 +92,8 @@ def inspect_task(
     """`inspect` for keypoints that were brought to the body's units."""
     settings = settings or Settings()
     found = gaps.find(task.weights)
-    findings = [*report.of_zeros(task.keypoints), *report.of_gaps(task, found)]
+    findings = [*report.of_origin(task.keypoints), *report.of_zeros(task.keypoints)]
+    findings += report.of_gaps(task, found)
     starts = sides.changes(task.recorded, task.weights, task.keypoints.names)
     pieces = sides.segments(len(task.recorded), starts)
     sample = _sample(task.weights, pieces)

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from mimic_envs.clips.checks import check_rate
+from mimic_envs.clips.importers.origin import Origin
 from mimic_envs.messages import repeated, unknown
 
 UNITS_M = {"m": 1.0, "dm": 0.1, "cm": 0.01, "mm": 1e-3, "um": 1e-6}
@@ -25,6 +26,7 @@ class Keypoints:
         fps: Frames per second.
         unit: Unit of the positions: m, dm, cm, mm or um.
         source: Where they come from, for example a file name.
+        origin: What was read from which file, if they come from one.
         zeros: How many positions were exactly (0, 0, 0), which trackers write for "missing".
     """
 
@@ -35,6 +37,7 @@ class Keypoints:
     unit: str
     source: str = "keypoints"
     zeros: int = 0
+    origin: Origin | None = None
 
     @classmethod
     def from_arrays(
@@ -82,6 +85,10 @@ class Keypoints:
         if not (weights > 0).any():
             raise ValueError(f"{source}: no keypoint is known in any frame")
         return cls(positions, weights, names, float(fps), unit, source, int(zero.sum()))
+
+    def with_origin(self, origin: Origin) -> Keypoints:
+        """The same with a report of the file that they were read from."""
+        return dataclasses.replace(self, origin=origin)
 
     def __len__(self) -> int:
         return len(self.positions)
