@@ -6,7 +6,7 @@ import sys
 
 from tyro.extras import SubcommandApp
 
-from mimic_envs.cli import bodies, clips, leaderboard, stac
+from mimic_envs.cli import bodies, clip_names, leaderboard, stac
 from mimic_envs.cli.console import OUT
 from mimic_envs.cli.listing import list_
 from mimic_envs.cli.play import play
@@ -17,7 +17,7 @@ _APP = SubcommandApp()
 _APP.command(score)
 _APP.command(play)
 _APP.command(name="list")(list_)
-_APP.command(clips.APP, name="clips", help="Look at, change, import and fetch sets of clips.")
+_APP.command(clip_names.APP, name="clips", help="Look at, change, import and fetch sets of clips.")
 _APP.command(leaderboard.APP, name="leaderboard", help="Make a submission, and check one.")
 
 _BODIES = SubcommandApp()

@@ -17,23 +17,26 @@ from mimic_envs.files import check_output
 from mimic_envs.messages import MimicEnvsWarning
 
 if TYPE_CHECKING:
-    from mimic_envs.stac import Judgement, Registration
+    from mimic_envs.stac import Judgement, Keypoints, Registration
 
 APP = SubcommandApp()
 
 Body = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="BODY")]
-Path = Annotated[pathlib.Path, tyro.conf.Positional, tyro.conf.arg(metavar="KEYPOINTS")]
+Paths = Annotated[
+    tuple[pathlib.Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="KEYPOINTS...")
+]
 
 
 @APP.command
 def fit(
     body: Body,
-    path: Path,
+    path: Paths,
     fps: float | None = None,
     unit: str | None = None,
     out: pathlib.Path = pathlib.Path("clips.h5"),
     names: pathlib.Path | None = None,
     rename: tuple[str, ...] = (),
+    mapping: pathlib.Path | None = None,
     scale: float | None = None,
     like: pathlib.Path | None = None,
     clip_frames: int | None = None,
@@ -64,13 +67,16 @@ def fit(
         body: Name of the body, for example rodent; or module:name of a body.
         path: Keypoints: DANNCE .mat, NWB (ndx-pose) .nwb, SLEAP or DeepLabCut .h5, Anipose,
             DeepLabCut, JARVIS or long .csv, movement .nc, .npz, .npy or .trc; others by your own
-            --reader.
+            --reader. Several files of one animal are fitted together, with one size and one set
+            of offsets; clips are called after their files.
         fps: Frames per second of the recording; most files do not say them.
         unit: Unit of the positions: m, dm, cm, mm or um; most files do not say it.
         out: Clip file to write.
         names: Skeleton with the names of the keypoints, for files without: a .mat with
             joint_names, or a text file with a name on each line.
         rename: Keypoints that the body calls otherwise, as theirs=ours.
+        mapping: CSV with the columns source, keypoint and, perhaps, weight (0 to 1): which
+            keypoints of the file to use, and how the body calls them.
         scale: Size of the animal over that of the model; estimated if not given.
         like: Registration of the same animal, whose scale and offsets to keep.
         clip_frames: Frames per clip; one clip if not given.
@@ -99,14 +105,14 @@ def fit(
     target = bodies.get(body)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        keypoints = stac.read(path, fps, unit, target, names, animal, reader)
-        keypoints = keypoints.renamed(_pairs(rename))
+        read = [stac.read(one, fps, unit, target, names, animal, reader) for one in path]
+        read = [repair.apply(_translated(one, rename, mapping), target) for one in read]
+        keypoints = read[0] if len(read) == 1 else stac.join(read)
         before = stac.Registration.load(like, target) if like else None
         scale = before.scale if before and scale is None else scale
-        keypoints = repair.apply(keypoints, target)
         inspected = stac.inspect(keypoints, target, scale)
-        _refuse(inspected.judgement, path, force)
-        with progress(f"fitting {path.name}") as done:
+        _refuse(inspected.judgement, keypoints.source, force)
+        with progress(f"fitting {keypoints.source}") as done:
             registration = stac.fit(
                 keypoints,
                 target,
@@ -121,13 +127,9 @@ def fit(
                 resume=out.with_name(f"{out.name}.parts"),
                 progress=done,
             )
-    _refuse(registration.judgement, path, force)
-    if keypoints.origin is not None:
-        for line in keypoints.origin.lines():
-            OUT.print(escape(line), soft_wrap=True, highlight=False)
+    _refuse(registration.judgement, keypoints.source, force)
     registration.save(out, force)
-    _show(registration, caught)
-    say("clips", out)
+    _show(registration, keypoints, caught, out)
     _draw(registration, report, video)
 
 
@@ -148,13 +150,22 @@ def _draw(
         say("video", video)
 
 
-def _refuse(judgement: Judgement, path: pathlib.Path, force: bool) -> None:
+def _refuse(judgement: Judgement, source: str, force: bool) -> None:
     if judgement.is_refused and not force:
         reasons = "; ".join(judgement.reasons("refuse"))
-        raise ValueError(f"{path}: refused: {reasons} (--force writes clips all the same)")
+        raise ValueError(f"{source}: refused: {reasons} (--force writes clips all the same)")
 
 
-def _show(registration: Registration, caught: list[warnings.WarningMessage]) -> None:
+def _show(
+    registration: Registration,
+    keypoints: Keypoints,
+    caught: list[warnings.WarningMessage],
+    out: pathlib.Path,
+) -> None:
+    for origin in keypoints.origins:
+        say("read", origin.path)
+        for line in origin.lines():
+            OUT.print(f"  {escape(line)}", soft_wrap=True, highlight=False)
     for warning in caught:
         if issubclass(warning.category, MimicEnvsWarning):
             OUT.print(f"[yellow]warning:[/yellow] {escape(str(warning.message))}", soft_wrap=True)
@@ -170,6 +181,7 @@ def _show(registration: Registration, caught: list[warnings.WarningMessage]) -> 
     OUT.print(table)
     if registration.unobserved:
         say("not observed", ", ".join(registration.unobserved))
+    say("clips", out)
 
 
 def _check_outputs(
@@ -183,6 +195,17 @@ def _check_outputs(
     if video is not None:
         check_output(video, ".mp4")
         extras.require("videos", "imageio", "imageio_ffmpeg")
+
+
+def _translated(
+    keypoints: Keypoints, rename: tuple[str, ...], mapping: pathlib.Path | None
+) -> Keypoints:
+    """Keypoints under the names that the body has for them."""
+    from mimic_envs.stac import translation
+
+    if mapping is not None:
+        keypoints = translation.translate(keypoints, translation.read(mapping))
+    return keypoints.renamed(_pairs(rename))
 
 
 def _pairs(rename: tuple[str, ...]) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from mimic_envs.clips.catalog import builtin_sets, load
 from mimic_envs.clips.clipset import ClipSet
-from mimic_envs.clips.edit import concat, trim
+from mimic_envs.clips.edit import concat, rename, trim
 from mimic_envs.clips.exporters import export_clips
 from mimic_envs.clips.importers import ImportReport, import_clips, import_stac
 from mimic_envs.clips.join import close, join, speeds
@@ -25,6 +25,7 @@ __all__ = [
     "join",
     "load",
     "mirror",
+    "rename",
     "resample",
     "speeds",
     "split",

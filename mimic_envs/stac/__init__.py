@@ -7,6 +7,7 @@ from mimic_envs.stac.keypoints import Keypoints
 from mimic_envs.stac.readers import read, read_skeleton
 from mimic_envs.stac.registration import OBSERVED_DEG, Registration
 from mimic_envs.stac.repair import Repair
+from mimic_envs.stac.session import join
 from mimic_envs.stac.settings import Settings
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "Settings",
     "fit",
     "inspect",
+    "join",
     "read",
     "read_skeleton",
 ]

@@ -42,17 +42,15 @@ def of_zeros(keypoints: Keypoints) -> list[Finding]:
 
 def of_origin(keypoints: Keypoints) -> list[Finding]:
     """What the file says otherwise than the user, and keypoints of it that were not read."""
-    origin = keypoints.origin
-    if origin is None:
-        return []
-    found = [
-        Finding("rate" if text.startswith("rate") else "unit", "look", text)
-        for text in origin.contradictions
-    ]
-    if origin.dropped:
-        why = ", ".join(f"{n} ({w})" for n, w in list(origin.dropped.items())[:_MOST_NAMED])
-        found.append(Finding("dropped", "look", f"keypoints were not read: {why}"))
-    return found + [Finding("file", "note", note) for note in origin.notes]
+    found = []
+    for text in dict.fromkeys(t for origin in keypoints.origins for t in origin.contradictions):
+        found.append(Finding("rate" if text.startswith("rate") else "unit", "look", text))
+    dropped = {n: why for origin in keypoints.origins for n, why in origin.dropped.items()}
+    if dropped:
+        said = ", ".join(f"{n} ({why})" for n, why in list(dropped.items())[:_MOST_NAMED])
+        found.append(Finding("dropped", "look", f"keypoints were not read: {said}"))
+    notes = dict.fromkeys(note for origin in keypoints.origins for note in origin.notes)
+    return found + [Finding("file", "note", note) for note in notes]
 
 
 def of_gaps(task: Task, found: list[tuple[int, int]]) -> list[Finding]:

@@ -13,7 +13,7 @@ import numpy as np
 from mimic_envs import bodies
 from mimic_envs import clips as clips_
 from mimic_envs.messages import MimicEnvsWarning, unknown
-from mimic_envs.stac import align, calibrate, findings, gaps, mapping, poses, recording
+from mimic_envs.stac import align, calibrate, findings, gaps, mapping, poses, recording, session
 from mimic_envs.stac import floor as floor_
 from mimic_envs.stac.inspection import Inspection, inspect_task
 from mimic_envs.stac.judgement import Judgement
@@ -99,7 +99,7 @@ def fit(
     _check_finite(keypoints, "poses", qpos)
     most = np.inf if max_gap_s is None else max_gap_s
     long = gaps.longer(list(inspected.gaps), keypoints.fps, most)
-    pieces = gaps.pieces(len(qpos), long, clip_frames)
+    pieces = gaps.pieces(len(qpos), [*long, *gaps.between(keypoints.spans)], clip_frames)
     ground, task, qpos = _stand(task, found, qpos, floor == "fit")
     judged = (
         []
@@ -124,8 +124,7 @@ def _check_options(
 ) -> None:
     if clip_frames is not None and clip_frames < 1:
         raise ValueError(f"clip_frames must be at least 1, got {clip_frames}")
-    if scale is not None and not 1e-3 <= scale <= 1e3:
-        raise ValueError(f"scale must be a positive number, from 0.001 to 1000, got {scale!r}")
+    mapping.check_given_scale(scale)
     if settings.threads < 0:
         raise ValueError(f"threads must be 0, for all, or more, got {settings.threads}")
     if max_gap_s is not None and not max_gap_s >= 0:
@@ -228,6 +227,7 @@ def _registration(
         body,
         [qpos[a:b] for a, b in pieces],
         task.keypoints.fps,
+        session.clip_names(task.keypoints, pieces),
         source=f"keypoints of {task.keypoints.source}, fitted by mimic_envs.stac",
         licence=licence,
         where=task.keypoints.source,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 
 from mimic_envs.stac.mapping import FEWEST
@@ -28,11 +30,26 @@ def longer(gaps: list[tuple[int, int]], fps: float, seconds: float) -> list[tupl
     return [(a, b) for a, b in gaps if (b - a) / fps > seconds]
 
 
+def within(
+    gaps: list[tuple[int, int]], spans: tuple[tuple[str, int, int], ...]
+) -> list[tuple[int, int]]:
+    """The parts of gaps that are in recordings and not between them."""
+    if not spans:
+        return gaps
+    parts = [(max(a, start), min(b, end)) for a, b in gaps for _, start, end in spans]
+    return sorted((a, b) for a, b in parts if b > a)
+
+
+def between(spans: tuple[tuple[str, int, int], ...]) -> list[tuple[int, int]]:
+    """First frames and ends of what is between recordings."""
+    return [(end, start) for (_, _, end), (_, start, _) in itertools.pairwise(spans)]
+
+
 def pieces(
     total: int, gaps: list[tuple[int, int]], clip_frames: int | None
 ) -> list[tuple[int, int]]:
     """First frames and ends of clips: what lies between gaps, in parts of so many frames."""
-    edges = [0, *(x for gap in gaps for x in gap), total]
+    edges = [0, *(x for gap in sorted(gaps) for x in gap), total]
     result = []
     for a, b in zip(edges[::2], edges[1::2], strict=True):
         length = clip_frames or max(b - a, 1)

@@ -90,8 +90,9 @@ def inspect_task(
     task: recording.Task, scale: float | None = None, settings: Settings | None = None
 ) -> Inspection:
     """`inspect` for keypoints that were brought to the body's units."""
+    mapping.check_given_scale(scale)
     settings = settings or Settings()
-    found = gaps.find(task.weights)
+    found = gaps.within(gaps.find(task.weights), task.keypoints.spans)
     findings = [*report.of_origin(task.keypoints), *report.of_zeros(task.keypoints)]
     findings += report.of_gaps(task, found)
     starts = sides.changes(task.recorded, task.weights, task.keypoints.names)

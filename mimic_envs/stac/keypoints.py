@@ -26,7 +26,8 @@ class Keypoints:
         fps: Frames per second.
         unit: Unit of the positions: m, dm, cm, mm or um.
         source: Where they come from, for example a file name.
-        origin: What was read from which file, if they come from one.
+        origins: What was read from which files, if they come from any.
+        spans: Name, first frame and end of each recording, if several were joined.
         zeros: How many positions were exactly (0, 0, 0), which trackers write for "missing".
     """
 
@@ -37,7 +38,8 @@ class Keypoints:
     unit: str
     source: str = "keypoints"
     zeros: int = 0
-    origin: Origin | None = None
+    origins: tuple[Origin, ...] = ()
+    spans: tuple[tuple[str, int, int], ...] = ()
 
     @classmethod
     def from_arrays(
@@ -88,7 +90,12 @@ class Keypoints:
 
     def with_origin(self, origin: Origin) -> Keypoints:
         """The same with a report of the file that they were read from."""
-        return dataclasses.replace(self, origin=origin)
+        return dataclasses.replace(self, origins=(origin,))
+
+    @property
+    def origin(self) -> Origin | None:
+        """What was read from the first file."""
+        return self.origins[0] if self.origins else None
 
     def __len__(self) -> int:
         return len(self.positions)

@@ -64,6 +64,16 @@ def _plain(name: str) -> str:
     return "".join(sorted(short.get(w.lower(), w.lower()) for w in words))
 
 
+def check_given_scale(scale: float | None) -> None:
+    """Refuse a scale from the user that no animal has.
+
+    Raises:
+        ValueError: It is not a number from 0.001 to 1000.
+    """
+    if scale is not None and not 1e-3 <= scale <= 1e3:
+        raise ValueError(f"scale must be a positive number, from 0.001 to 1000, got {scale!r}")
+
+
 def check_scale(scale: float, keypoints: Keypoints, body: bodies.Body) -> None:
     """Complain of a scale that only a wrong unit explains.
 

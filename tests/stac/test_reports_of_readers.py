@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pathlib
 
 import h5py
@@ -194,6 +195,23 @@ def test_trc(tmp_path, positions) -> None:
     found = stac.read(tmp_path / "k.trc")
     assert (found.fps, found.unit) == (60, "mm")
     same(found, positions)
+
+
+def test_wcon(tmp_path) -> None:
+    line = np.linspace(0, 1, 9)
+    data = [
+        {"id": "w", "t": [0.0, 0.1, 0.2, 0.4], "x": [line.tolist()] * 4, "y": [[0.5] * 9] * 4},
+        {"id": "v", "t": 0.0, "x": line.tolist(), "y": [0.0] * 9, "head": "R", "ox": 2.0},
+    ]
+    content = {"units": {"t": "s", "x": "mm", "y": "mm"}, "data": data}
+    (tmp_path / "k.wcon").write_text(json.dumps(content))
+    found = stac.read(tmp_path / "k.wcon")
+    assert (found.unit, len(found)) == ("mm", 5)
+    assert abs(found.fps - 10) < 1e-5
+    assert (found.weights[3] == 0).all()  # nothing at 0.3 s
+    np.testing.assert_allclose(found.positions[0, :, 0], np.linspace(0, 1, 25))
+    other = stac.read(tmp_path / "k.wcon", fps=10, animal=1)
+    np.testing.assert_allclose(other.positions[0, :, 0], np.linspace(3, 2, 25))
 
 
 def test_arrays_under_any_name(tmp_path, positions) -> None:

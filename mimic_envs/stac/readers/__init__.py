@@ -35,6 +35,7 @@ READERS = {
     ".nwb": f"{_HERE}.nwb:read",
     ".trc": f"{_HERE}.trc:read",
     ".tsv": f"{_HERE}.tables:read",
+    ".wcon": f"{_HERE}.wcon:read",
 }
 """Readers by the ending of the file, as `module:name`."""
 
@@ -53,7 +54,7 @@ def read(
     Args:
         path: DANNCE `.mat` (`pred`), NWB with ndx-pose `.nwb`, SLEAP analysis or DeepLabCut
             `.h5`, Anipose, DeepLabCut, JARVIS or long `.csv`, movement `.nc`, NumPy `.npz` or
-            `.npy`, OpenSim `.trc`; any file for a reader from outside.
+            `.npy`, OpenSim `.trc`, `.wcon`; any file for a reader from outside.
         fps: Frames per second; needed where the file does not say them, which most do not.
         unit: Unit of length; needed where the file does not say it.
         body: Whose default order of names to take for files without names.

@@ -45,28 +45,28 @@ class Raw:
         if self.frames is None or len(self.frames) < 2:
             return self
         steps = np.diff(self.frames)
-        step = float(np.median(steps))
-        place = (self.frames - self.frames[0]) / step if step > 0 else np.array([np.nan])
-        whole = np.round(place) if np.isfinite(place).all() else place
-        if not (np.isfinite(place).all() and (np.diff(whole) > 0).all()):
+        usual = float(np.median(steps))
+        # step by step: times of a camera wander against their median
+        whole = np.round(steps / usual) if usual > 0 else np.array([np.nan])
+        if not (np.isfinite(whole).all() and (whole > 0).all()):
             note = "frame numbers do not increase: rows are taken as consecutive"
             return dataclasses.replace(self, frames=None, notes=(*self.notes, note))
-        total = int(whole[-1]) + 1
-        if total == len(place):
+        total, count = int(whole.sum()) + 1, len(self.frames)
+        if total == count:
             return dataclasses.replace(self, frames=None)
-        if total > _MOST_EMPTY * len(place):
+        if total > _MOST_EMPTY * count:
             raise ValueError(
                 f"frame numbers go from {self.frames[0]:g} to {self.frames[-1]:g} in "
-                f"{len(place)} rows: most of the recording is missing"
+                f"{count} rows: most of the recording is missing"
             )
-        index = whole.astype(int)
+        index = np.append(0, np.cumsum(whole)).astype(int)
         positions = np.full((total, *self.positions.shape[1:]), np.nan)
         positions[index] = self.positions
         weights = None
         if self.weights is not None:
             weights = np.zeros((total, *self.weights.shape[1:]))
             weights[index] = self.weights
-        note = f"{total - len(place)} frames are left out in the file: unknown"
+        note = f"{total - count} frames are left out in the file: unknown"
         return dataclasses.replace(
             self, positions=positions, weights=weights, frames=None, notes=(*self.notes, note)
         )
