@@ -8,7 +8,7 @@ from mimic_envs.stac import gaps as gaps_
 from mimic_envs.stac import mapping, trial
 from mimic_envs.stac.floor import Floor
 from mimic_envs.stac.floor import height as floor_height
-from mimic_envs.stac.judgement import Finding
+from mimic_envs.stac.judgement import Finding, Severity
 from mimic_envs.stac.keypoints import Keypoints
 from mimic_envs.stac.limb import Alignment
 from mimic_envs.stac.recording import Task
@@ -151,7 +151,7 @@ def of_scale(task: Task, found: float, given: float | None) -> list[Finding]:
     if ratio < _SCALE_RATIOS[0]:
         return []
     text = f"the scale is given as {given:.4g}, but the keypoints are {found:.3g} times the model"
-    severity = "refuse" if ratio > _SCALE_RATIOS[1] else "look"
+    severity: Severity = "refuse" if ratio > _SCALE_RATIOS[1] else "look"
     return [Finding("scale", severity, text, "leave --scale out to estimate it")]
 
 

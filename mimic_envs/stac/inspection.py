@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 
@@ -131,7 +132,7 @@ def _spread(count: int, most: int) -> np.ndarray:
     return np.unique(np.linspace(0, count - 1, min(most, count)).round().astype(int))
 
 
-Found = tuple[list[Finding], dict[str, object]]
+Found = tuple[list[Finding], dict[str, Any]]
 """Findings, and attributes of the inspection."""
 
 
@@ -164,7 +165,7 @@ def _of_animal(
         findings.append(report.of_mirror(plain, other))
     best = other if mirrored else plain
     qpos = best.qpos[right] if mirrored else best.qpos[both[right]] if wrong else best.qpos
-    changes: dict[str, object] = {
+    changes: dict[str, Any] = {
         "mirrored": mirrored,
         "scale": best.scale,
         "swapped": tuple(wrong),
