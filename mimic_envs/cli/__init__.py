@@ -6,7 +6,7 @@ import sys
 
 from tyro.extras import SubcommandApp
 
-from mimic_envs.cli import bodies, clips, leaderboard, stac
+from mimic_envs.cli import bodies, clip_names, leaderboard, stac
 from mimic_envs.cli.analyse import analyse
 from mimic_envs.cli.clips_ground import ground
 from mimic_envs.cli.console import OUT
@@ -26,8 +26,8 @@ _APP.command(experiment)
 _APP.command(analyse)
 _APP.command(nwb)
 _APP.command(name="list")(list_)
-clips.APP.command(ground)
-_APP.command(clips.APP, name="clips", help="Look at, change, import and fetch sets of clips.")
+clip_names.APP.command(ground)
+_APP.command(clip_names.APP, name="clips", help="Look at, change, import and fetch sets of clips.")
 _APP.command(leaderboard.APP, name="leaderboard", help="Make a submission, and check one.")
 
 _BODIES = SubcommandApp()

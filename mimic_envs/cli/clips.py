@@ -22,7 +22,6 @@ APP = SubcommandApp()
 
 Source = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="CLIPS")]
 """A clip file, or the name of a set such as builtin/test."""
-Sources = Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="CLIPS...")]
 Name = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")]
 Path = Annotated[pathlib.Path, tyro.conf.Positional, tyro.conf.arg(metavar="PATH")]
 
@@ -97,7 +96,7 @@ def export(clips: Source, out: pathlib.Path, layout: str | None = None, body: st
     from mimic_envs import clips as clips_
 
     check_output(out)
-    clips_.export_clips(load_clips(clips, body), out, layout)
+    clips_.export_clips(load(clips, body), out, layout)
     say("wrote", out)
 
 
@@ -109,7 +108,7 @@ def info(clips: Source, body: str = "") -> None:
         clips: Clip file, or name of a set; a name needs --body.
         body: Body of a named set, or of the file: its name, or module:name.
     """
-    loaded = load_clips(clips, body)
+    loaded = load(clips, body)
     table = Table("clip", "label", "frames", "seconds", "path", title=escape(clips))
     for column in table.columns[:2]:
         column.overflow = "fold"
@@ -193,7 +192,7 @@ def plot(
 
     check_output(out, ".png")
     extras.require("plots", "matplotlib")
-    loaded = load_clips(clips, body)
+    loaded = load(clips, body)
     clip_plots.joints_and_contacts(loaded, chosen(clip, loaded.names), out)
     say("plot", out)
 
@@ -225,7 +224,7 @@ def split(
     if by_clip and session is not None:
         raise ValueError("--session and --by-clip exclude each other")
     check_output(out, ".json")
-    loaded = load_clips(clips, body)
+    loaded = load(clips, body)
     pattern = None if by_clip else session or splits.SESSION
     made = splits.split(loaded, test, seed, pattern)
     for part, one in made.apply(loaded).items():
@@ -234,21 +233,6 @@ def split(
         say_written(one, path)
     made.save(out)
     say("wrote", out)
-
-
-@APP.command
-def concat(clips: Sources, out: pathlib.Path, body: str = "") -> None:
-    """Put the clips of several sets into one.
-
-    Args:
-        clips: Clip files, or names of sets; names need --body.
-        out: The clip file to write.
-        body: Body of named sets, or of the files: its name, or module:name.
-    """
-    from mimic_envs import clips as clips_
-
-    check_clip_file(out)
-    _save(clips_.concat([load_clips(one, body) for one in clips]), out)
 
 
 @APP.command
@@ -271,7 +255,7 @@ def join(
     from mimic_envs import clips as clips_
 
     check_clip_file(out)
-    joined = clips_.join(load_clips(clips, body), blend_s, duration_s)
+    joined = clips_.join(load(clips, body), blend_s, duration_s)
     for name, parts in joined.parts.items():
         say(name, ", ".join(f"{part.clip} from {part.start_s:.2f} s" for part in parts))
     speeds = clips_.speeds(joined)
@@ -281,7 +265,7 @@ def join(
         say(f"speed of {one.joint}", said)
     faster = sum(one.blended > one.own for one in speeds)
     say("faster in transitions", f"{faster} of {len(speeds)} joints")
-    _save(joined, out)
+    save(joined, out)
 
 
 @APP.command
@@ -304,7 +288,7 @@ def trim(
     from mimic_envs import clips as clips_
 
     check_clip_file(out)
-    _save(clips_.trim(load_clips(clips, body), start_s, stop_s), out)
+    save(clips_.trim(load(clips, body), start_s, stop_s), out)
 
 
 @APP.command
@@ -320,7 +304,7 @@ def resample(clips: Source, out: pathlib.Path, fps: float, body: str = "") -> No
     from mimic_envs import clips as clips_
 
     check_clip_file(out)
-    _save(clips_.resample(load_clips(clips, body), fps), out)
+    save(clips_.resample(load(clips, body), fps), out)
 
 
 @APP.command
@@ -335,7 +319,7 @@ def mirror(clips: Source, out: pathlib.Path, body: str = "") -> None:
     from mimic_envs import clips as clips_
 
     check_clip_file(out)
-    _save(clips_.mirror(load_clips(clips, body)), out)
+    save(clips_.mirror(load(clips, body)), out)
 
 
 @APP.command
@@ -361,17 +345,18 @@ def generate(body: Name, split: str | None = None, out: pathlib.Path | None = No
         verdict = "as shipped" if same else f"NOT as shipped, {shipped}"
         say(f"{body} {one}", f"{made.content_hash} ({verdict})")
         if out is not None:
-            _save(made, out / f"{one}.h5")
+            save(made, out / f"{one}.h5")
     if different:
         raise ValueError(f"generated clips differ from those that ship: {', '.join(different)}")
 
 
-def _save(clips: ClipSet, out: pathlib.Path) -> None:
+def save(clips: ClipSet, out: pathlib.Path) -> None:
+    """Write a set and say so."""
     clips.save(out)
     say_written(clips, out)
 
 
-def load_clips(clips: str, body: str) -> ClipSet:
+def load(clips: str, body: str) -> ClipSet:
     """A set by name, for which the body must be given, or from a file, which says it."""
     from mimic_envs import clips as clips_
 
@@ -391,9 +376,3 @@ def _summary(clips: ClipSet) -> None:
     say("sha256", clips.content_hash)
     if clips.recording is not None:
         say("scored against", f"the recording {clips.recording.content_hash}")
-
-
-def say_written(clips: ClipSet, out: pathlib.Path) -> None:
-    """Say what was written to a clip file."""
-    size = out.stat().st_size / 1e6
-    say("wrote", f"{out}: {len(clips)} clips, {clips.duration_s:.1f} s, {size:.2g} MB")

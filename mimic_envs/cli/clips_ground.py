@@ -9,7 +9,7 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
-from mimic_envs.cli.clips import Source, load_clips, say_written
+from mimic_envs.cli.clips import Source, load, say_written
 from mimic_envs.cli.console import OUT, check_clip_file, progress, say
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def ground(clips: Source, out: pathlib.Path | None = None, body: str = "") -> No
 
     if out is not None:
         check_clip_file(out)
-    loaded = load_clips(clips, body)
+    loaded = load(clips, body)
     if loaded.recording is not None:
         raise ValueError(f"{clips}: these clips are grounded already")
     with progress(f"grounding {len(loaded)} clips") as report:

@@ -3,7 +3,7 @@
 from mimic_envs.clips.catalog import builtin_sets, load
 from mimic_envs.clips.clipset import ClipSet
 from mimic_envs.clips.dynamics import motion_forces
-from mimic_envs.clips.edit import concat, trim
+from mimic_envs.clips.edit import concat, rename, trim
 from mimic_envs.clips.exporters import export_clips
 from mimic_envs.clips.ground import ground, grounded
 from mimic_envs.clips.importers import ImportReport, import_clips, import_stac
@@ -30,6 +30,7 @@ __all__ = [
     "load",
     "mirror",
     "motion_forces",
+    "rename",
     "resample",
     "speeds",
     "split",

@@ -3,30 +3,43 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 import numpy as np
 
+from mimic_envs.clips.checks import check_names
 from mimic_envs.clips.clipset import ClipSet
 from mimic_envs.clips.parts import shifted
 from mimic_envs.immutable import ImmutableDict
+from mimic_envs.messages import unknown
 from mimic_envs.validation import NOT_NEGATIVE, checked
 
 
 @checked
-def concat(sets: Sequence[ClipSet], source: str | None = None) -> ClipSet:
+def concat(
+    sets: Sequence[ClipSet], source: str | None = None, prefixes: Sequence[str] | None = None
+) -> ClipSet:
     """One set of all clips, in order.
 
     Args:
         sets: Sets of one body at one rate, with no clip name twice.
         source: Where the clips come from; the sources of the sets if not given.
+        prefixes: For each set, what to put before the names of its clips, and a slash; names are
+            kept if not given.
 
     Raises:
         ValueError: No sets, or sets that differ in body or rate, or a name that occurs twice.
     """
     if not sets:
         raise ValueError("concat needs at least one clip set")
+    if prefixes is not None:
+        if len(prefixes) != len(sets):
+            raise ValueError(f"concat got {len(sets)} clip sets but {len(prefixes)} prefixes")
+        sets = [
+            rename(clips, {name: f"{prefix}/{name}" for name in clips.names})
+            for clips, prefix in zip(sets, prefixes, strict=True)
+        ]
     first = sets[0]
     for other in sets[1:]:
         if other.body.name != first.body.name:
@@ -55,6 +68,25 @@ def concat(sets: Sequence[ClipSet], source: str | None = None) -> ClipSet:
     return dataclasses.replace(
         together, folder=first.folder, parts=ImmutableDict(parts), recording=recording
     )
+
+
+def rename(clips: ClipSet, names: Mapping[str, str]) -> ClipSet:
+    """The same clips, some under other names.
+
+    Args:
+        clips: The clips.
+        names: New names by old ones.
+
+    Raises:
+        ValueError: There is no such clip, or two would have the same name, or one would be none.
+    """
+    for name in names:
+        if name not in clips.names:
+            raise ValueError(unknown("clip", name, clips.names))
+    renamed = [names.get(name, name) for name in clips.names]
+    check_names(len(renamed), renamed, clips.labels, "rename")
+    parts = {names.get(name, name): own for name, own in clips.parts.items()}
+    return dataclasses.replace(clips, names=tuple(renamed), parts=ImmutableDict(parts))
 
 
 def _joined(texts: object) -> str:

@@ -137,6 +137,11 @@ class Calibration:
                 if damping > 1e4:
                     break
 
+    def cost(self, problem: poses.Problem) -> float:
+        """What markers, poses and all expectations cost at the present estimate."""
+        noise = problem.noise * self.shared.scale
+        return self._linearise(problem, noise, self.qpos, self.shared).cost
+
     def noise(self, problem: poses.Problem) -> float:
         """Estimate of the noise of a marker coordinate, in units of the model."""
         return self._lean(problem)[1]

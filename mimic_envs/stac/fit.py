@@ -6,49 +6,30 @@ import dataclasses
 import os
 import warnings
 from collections.abc import Callable, Mapping
+from typing import Literal
 
 import numpy as np
 
 from mimic_envs import bodies
 from mimic_envs import clips as clips_
-from mimic_envs.messages import MimicEnvsWarning
-from mimic_envs.stac import align, calibrate, mapping, poses, recording
+from mimic_envs.messages import MimicEnvsWarning, unknown
+from mimic_envs.stac import align, calibrate, findings, gaps, mapping, poses, recording, session
+from mimic_envs.stac import floor as floor_
+from mimic_envs.stac.inspection import Inspection, inspect_task
+from mimic_envs.stac.judgement import Judgement
 from mimic_envs.stac.keypoints import Keypoints
 from mimic_envs.stac.markers import Markers
 from mimic_envs.stac.parts import Parts
 from mimic_envs.stac.registration import Registration
+from mimic_envs.stac.settings import Settings
 
-
-@dataclasses.dataclass(frozen=True)
-class Settings:
-    """How keypoints are fitted. The defaults serve all bodies of this package.
-
-    Attributes:
-        sample_frames: Frames from which offsets and scale are estimated.
-        window_frames: Consecutive frames in each of the windows that make up the sample.
-        offset_sigma: How far markers are expected to be from where the body has them, in body
-            lengths; single ones may be much further away.
-        mean_sigma_rad: How far the mean of a joint is expected to be from its angle in the
-            body's `usual_pose`.
-        effective_frames: What the sample counts as, against these two expectations: the errors
-            of a model repeat from frame to frame, so a thousand frames are no proof.
-        rest_sigma_rad: How far joints may be from their mean.
-        step_sigma_rad: How far a joint usually turns between two frames; smaller is smoother.
-        chunk_frames: Frames that are solved together.
-        overlap_frames: Frames that neighbouring chunks share on each side.
-        threads: Processors to use; 0 for all.
-    """
-
-    sample_frames: int = 320
-    window_frames: int = 16
-    offset_sigma: float = 0.03
-    mean_sigma_rad: float = 0.5
-    effective_frames: float = 3.0
-    rest_sigma_rad: float = 1.0
-    step_sigma_rad: float = 0.1
-    chunk_frames: int = 64
-    overlap_frames: int = 8
-    threads: int = 0
+FLOORS = ("keep", "fit")
+"""What to do with the floor."""
+_FLOOR_FRAMES = 200
+"""Frames that the floor is estimated from."""
+_FEWEST_FRAMES = 4
+"""Of fewer frames offsets are not estimated, and the scale only roughly: both would follow the
+noise (a single frame of a rat came out 6e40 m long)."""
 
 
 def fit(
@@ -58,8 +39,11 @@ def fit(
     scale: float | None = None,
     offsets: Mapping[str, np.ndarray] | None = None,
     clip_frames: int | None = None,
+    max_gap_s: float | None = None,
+    floor: Literal["keep", "fit"] = "keep",
     licence: str = "",
     settings: Settings | None = None,
+    inspected: Inspection | None = None,
     resume: str | os.PathLike[str] | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Registration:
@@ -78,35 +62,80 @@ def fit(
             length units of the body; they are kept. Estimated if not given.
         clip_frames: Frames per clip; one clip if not given. What is left at the end becomes
             a shorter clip.
+        max_gap_s: Clips are cut at gaps, in which too few keypoints are known, that last longer,
+            in seconds; the frames of such a gap are left out. Not cut if not given.
+        floor: `fit` turns and shifts the motion so that the lowest feet are on the floor of the
+            model; `keep` leaves it where it was recorded.
         licence: Under which licence the recording may be used.
         settings: How to fit.
+        inspected: What `inspect` found in these keypoints, to save its time.
         resume: Folder that keeps finished parts until all are done. With the same keypoints and
             settings, a fit that was interrupted goes on from there.
         progress: Called with frames done and in total, in the last and longest part.
+
+    Returns:
+        The registration. Its `judgement` says whether it can be trusted; one that is `refused`
+        is not saved.
 
     Raises:
         ValueError: The keypoints cannot be used; the message says why.
     """
     body = bodies.get(body) if isinstance(body, str) else body
     settings = settings or Settings()
-    if clip_frames is not None and clip_frames < 1:
-        raise ValueError(f"clip_frames must be at least 1, got {clip_frames}")
-    if scale is not None and not 1e-3 <= scale <= 1e3:
-        raise ValueError(f"scale must be a positive number, from 0.001 to 1000, got {scale!r}")
-    if settings.threads < 0:
-        raise ValueError(f"threads must be 0, for all, or more, got {settings.threads}")
+    _check_options(clip_frames, scale, max_gap_s, floor, settings)
     keypoints = mapping.matched(keypoints, body)
     task = recording.Task.prepare(body, keypoints, offsets)
-    parts = Parts.open(resume, task, (scale, offsets is not None, settings))
+    inspected = inspected or inspect_task(task, scale, settings)
+    fit_offsets = offsets is None
+    if len(task.recorded) < _FEWEST_FRAMES:
+        scale, fit_offsets = inspected.scale if scale is None else scale, False
+    parts = Parts.open(resume, task, (scale, fit_offsets, settings))
     found = parts.calibration()
     if found is None:
-        found = _calibrate(task, settings, scale, offsets is None)
+        found = _calibrate(task, settings, scale, fit_offsets)
+        _check_finite(keypoints, "scale or offsets", found.shared.vector, found.spread)
         parts.keep_calibration(found)
     qpos = recording.solve_all(task, found, settings, parts, progress)
-    registration = _registration(task, found, settings, qpos, clip_frames, licence)
+    _check_finite(keypoints, "poses", qpos)
+    most = np.inf if max_gap_s is None else max_gap_s
+    long = gaps.longer(list(inspected.gaps), keypoints.fps, most)
+    pieces = gaps.pieces(len(qpos), [*long, *gaps.between(keypoints.spans)], clip_frames)
+    ground, task, qpos = _stand(task, found, qpos, floor == "fit")
+    judged = (
+        []
+        if ground is None
+        else findings.of_floor(task, ground, found.shared.scale, inspected.elsewhere)
+    )
+    judgement = inspected.judgement.without("floor", "tilted").with_findings(*judged)
+    registration = _registration(
+        task, found, settings, qpos, pieces, inspected.scale, judgement, licence
+    )
     _report_swaps(registration)
     parts.remove()
     return registration
+
+
+def _check_options(
+    clip_frames: int | None,
+    scale: float | None,
+    max_gap_s: float | None,
+    floor: str,
+    settings: Settings,
+) -> None:
+    if clip_frames is not None and clip_frames < 1:
+        raise ValueError(f"clip_frames must be at least 1, got {clip_frames}")
+    mapping.check_given_scale(scale)
+    if settings.threads < 0:
+        raise ValueError(f"threads must be 0, for all, or more, got {settings.threads}")
+    if max_gap_s is not None and not max_gap_s >= 0:
+        raise ValueError(f"max_gap_s must be a number of seconds, 0 or more, got {max_gap_s!r}")
+    if floor not in FLOORS:
+        raise ValueError(unknown("floor", floor, FLOORS))
+
+
+def _check_finite(keypoints: Keypoints, what: str, *arrays: np.ndarray) -> None:
+    if not all(np.isfinite(array).all() for array in arrays):
+        raise ValueError(f"{keypoints.source}: the fit diverged: its {what} are not finite")
 
 
 def _calibrate(
@@ -183,36 +212,68 @@ def _registration(
     found: recording.Calibrated,
     settings: Settings,
     qpos: np.ndarray,
-    clip_frames: int | None,
+    pieces: list[tuple[int, int]],
+    rough: float,
+    judgement: Judgement,
     licence: str,
 ) -> Registration:
     body, shared = task.body, found.shared
+    if not pieces:
+        raise ValueError(f"{task.keypoints.source}: nothing is left between the gaps")
     markers = Markers(body.model, task.carriers, capacity=512)
     targets = task.recorded / shared.scale
     residuals = align.distances(markers, shared.offsets, targets, task.weights, qpos)
-    length = clip_frames or len(qpos)
-    motions = [qpos[i : i + length] for i in range(0, len(qpos), length)]
     clips = clips_.ClipSet.from_motions(
         body,
-        motions,
+        [qpos[a:b] for a, b in pieces],
         task.keypoints.fps,
+        session.clip_names(task.keypoints, pieces),
         source=f"keypoints of {task.keypoints.source}, fitted by mimic_envs.stac",
         licence=licence,
         where=task.keypoints.source,
     )
+    kept = np.concatenate([np.arange(a, b) for a, b in pieces])
+    judged = findings.of_fit(task, shared.scale, residuals[kept], rough)
     return Registration(
         clips=clips,
         keypoint_names=task.keypoints.names,
         offsets=shared.offsets,
         scale=shared.scale,
-        targets=np.where(task.weights[..., None] > 0, targets, np.nan),
-        weights=task.weights,
-        residuals=residuals * shared.scale,
+        targets=np.where(task.weights[..., None] > 0, targets, np.nan)[kept],
+        weights=task.weights[kept],
+        residuals=residuals[kept] * shared.scale,
         noise=found.noise * shared.scale,
         joint_sd_deg=recording.joint_sd_deg(body, markers, found.spread),
         settings=dataclasses.asdict(settings),
         swapped=_swaps(task, found, markers, qpos),
+        frames=kept,
+        judgement=judgement.with_findings(*judged),
     )
+
+
+def _stand(
+    task: recording.Task, found: recording.Calibrated, qpos: np.ndarray, move: bool
+) -> tuple[floor_.Floor | None, recording.Task, np.ndarray]:
+    """The floor under an animal, and keypoints and poses once they stand on it, if they are to.
+
+    The plane is that after the move.
+    """
+    body = task.body
+    if not floor_.is_free(body):
+        return None, task, qpos
+    markers = Markers(body.model, task.carriers, capacity=1)
+    known = np.flatnonzero((task.weights > 0).sum(axis=1) >= mapping.FEWEST)
+    if not known.size:
+        return None, task, qpos
+    sample = known[np.unique(np.linspace(0, known.size - 1, _FLOOR_FRAMES).astype(int))]
+    ground = floor_.estimate(body, markers, qpos[sample])
+    if ground is None or not move:
+        return ground, task, qpos
+    rotation, shift = ground.transform(floor_.height(body) or 0.0)
+    recorded = task.recorded @ rotation.T + shift * found.shared.scale
+    qpos = floor_.moved(qpos, rotation, shift)
+    ground = floor_.estimate(body, markers, qpos[sample])
+    return ground, dataclasses.replace(task, recorded=recorded), qpos
 
 
 def _swaps(

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from mimic_envs.clips.checks import check_rate
+from mimic_envs.clips.importers.origin import Origin
 from mimic_envs.messages import repeated, unknown
 
 UNITS_M = {"m": 1.0, "dm": 0.1, "cm": 0.01, "mm": 1e-3, "um": 1e-6}
@@ -25,6 +26,9 @@ class Keypoints:
         fps: Frames per second.
         unit: Unit of the positions: m, dm, cm, mm or um.
         source: Where they come from, for example a file name.
+        origins: What was read from which files, if they come from any.
+        spans: Name, first frame and end of each recording, if several were joined.
+        zeros: How many positions were exactly (0, 0, 0), which trackers write for "missing".
     """
 
     positions: np.ndarray
@@ -33,6 +37,9 @@ class Keypoints:
     fps: float
     unit: str
     source: str = "keypoints"
+    zeros: int = 0
+    origins: tuple[Origin, ...] = ()
+    spans: tuple[tuple[str, int, int], ...] = ()
 
     @classmethod
     def from_arrays(
@@ -47,7 +54,7 @@ class Keypoints:
         """Check arrays and make keypoints of them.
 
         Args:
-            positions: (T, K, 3), NaN where unknown.
+            positions: (T, K, 3), NaN or exactly (0, 0, 0) where unknown.
             names: One for each of the K markers.
             fps: Frames per second.
             unit: Unit of length.
@@ -68,7 +75,8 @@ class Keypoints:
         if unit not in UNITS_M:
             raise ValueError(f"{source}: {unknown('unit', unit, UNITS_M)}")
         check_rate(fps, source)
-        known = np.isfinite(positions).all(axis=-1)
+        zero = _missing_zeros(positions)
+        known = np.isfinite(positions).all(axis=-1) & ~zero
         weights = known.astype(float) if weights is None else np.asarray(weights, np.float64)
         if weights.shape != known.shape:
             raise ValueError(
@@ -78,7 +86,16 @@ class Keypoints:
         positions = np.where(known[..., None], positions, np.nan)
         if not (weights > 0).any():
             raise ValueError(f"{source}: no keypoint is known in any frame")
-        return cls(positions, weights, names, float(fps), unit, source)
+        return cls(positions, weights, names, float(fps), unit, source, int(zero.sum()))
+
+    def with_origin(self, origin: Origin) -> Keypoints:
+        """The same with a report of the file that they were read from."""
+        return dataclasses.replace(self, origins=(origin,))
+
+    @property
+    def origin(self) -> Origin | None:
+        """What was read from the first file."""
+        return self.origins[0] if self.origins else None
 
     def __len__(self) -> int:
         return len(self.positions)
@@ -111,14 +128,24 @@ class Keypoints:
         for name in names:
             if name not in self.names:
                 raise ValueError(f"{self.source}: {unknown('keypoint', name, self.names)}")
-        return Keypoints.from_arrays(
-            self.positions,
-            [names.get(name, name) for name in self.names],
-            self.fps,
-            self.unit,
-            self.weights,
-            self.source,
-        )
+        renamed = [names.get(name, name) for name in self.names]
+        twice = repeated(renamed)
+        if twice is not None:
+            raise ValueError(f"{self.source}: keypoint name {twice!r} occurs more than once")
+        return dataclasses.replace(self, names=tuple(renamed))
+
+
+def _missing_zeros(positions: np.ndarray) -> np.ndarray:
+    """Which positions (T, K, 3) are exactly zero because they are missing, (T, K).
+
+    A single keypoint that is zero in every frame, where no other ever is, is the origin of the
+    frame: a published fit of a tethered fly has one.
+    """
+    zero = (positions == 0).all(axis=-1)
+    always = zero.all(axis=0)
+    if len(zero) > 1 and always.sum() == 1 and not zero[:, ~always].any():
+        return np.zeros_like(zero)
+    return zero
 
 
 def _check_shape(positions: np.ndarray, names: tuple[str, ...], source: str) -> None:

@@ -18,18 +18,18 @@ _SCALES = (0.4, 2.5)  # sizes of animals relative to their models that need no e
 _SWAP_GAIN = 0.5  # changing sides must lower the misfit by this share to be reported
 
 
-def matched(keypoints: Keypoints, body: bodies.Body) -> Keypoints:
+def matched(keypoints: Keypoints, body: bodies.Body, quiet: bool = False) -> Keypoints:
     """The keypoints that the body knows and that the recording has at least once.
 
     Warns of the others: names that the body does not know, with the nearest it does, and
-    keypoints without a single known position.
+    keypoints without a single known position; not if it is to be `quiet`.
 
     Raises:
         ValueError: Fewer than three are left, unless the body has fewer itself.
     """
     known = [name for name in keypoints.names if name in body.keypoints]
     stray = [name for name in keypoints.names if name not in body.keypoints]
-    if stray:
+    if stray and not quiet:
         said = [f"{name!r}{_nearest(name, body, known)}" for name in stray]
         missing = [name for name in body.keypoints if name not in known]
         rest = f"; not recorded: {', '.join(missing)}" if missing else ""
@@ -38,7 +38,7 @@ def matched(keypoints: Keypoints, body: bodies.Body) -> Keypoints:
             f"not used{rest}"
         )
     empty = [n for n in known if not (keypoints.weights[:, keypoints.names.index(n)] > 0).any()]
-    if empty:
+    if empty and not quiet:
         _warn(f"{keypoints.source}: never known, so not used: {', '.join(empty)}")
     used = [name for name in known if name not in empty]
     if len(used) < min(FEWEST, len(body.keypoints)):
@@ -64,24 +64,47 @@ def _plain(name: str) -> str:
     return "".join(sorted(short.get(w.lower(), w.lower()) for w in words))
 
 
+def check_given_scale(scale: float | None) -> None:
+    """Refuse a scale from the user that no animal has.
+
+    Raises:
+        ValueError: It is not a number from 0.001 to 1000.
+    """
+    if scale is not None and not 1e-3 <= scale <= 1e3:
+        raise ValueError(f"scale must be a positive number, from 0.001 to 1000, got {scale!r}")
+
+
 def check_scale(scale: float, keypoints: Keypoints, body: bodies.Body) -> None:
     """Complain of a scale that only a wrong unit explains.
 
     Raises:
         ValueError: The animal would be 10 times too large or small, or more.
     """
-    if _SCALES[0] <= scale <= _SCALES[1]:
+    complaint = scale_complaint(scale, keypoints, body)
+    if complaint is None:
         return
+    text, is_wrong = complaint
+    if is_wrong:
+        raise ValueError(text)
+    _warn(text)
+
+
+def scale_complaint(
+    scale: float, keypoints: Keypoints, body: bodies.Body
+) -> tuple[str, bool] | None:
+    """What is strange about a scale, and whether it cannot be true; None if nothing is."""
+    if _SCALES[0] <= scale <= _SCALES[1]:
+        return None
     said = f"{keypoints.source}: in {keypoints.unit!r} the animal is {scale:.3g} times as large"
     said += f" as the model of the {body.name}"
     fits = {u: scale * UNITS_M[u] / UNITS_M[keypoints.unit] for u in UNITS_M}
     fits = {u: x for u, x in fits.items() if _SCALES[0] <= x <= _SCALES[1]}
     if fits:
         unit = min(fits, key=lambda u: abs(np.log(fits[u])))
-        raise ValueError(f"{said}: is the unit {unit!r} ({fits[unit]:.2f} times)?")
+        return f"{said}: is the unit {unit!r} ({fits[unit]:.2f} times)?", True
     if not 0.1 < scale < 10:
-        raise ValueError(f"{said}: is the unit right, and is it this animal?")
-    _warn(f"{said}: is it this animal, and full-grown?")
+        return f"{said}: is the unit right, and is it this animal?", True
+    return f"{said}: is it this animal, and full-grown?", False
 
 
 def swapped_sides(

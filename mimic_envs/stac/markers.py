@@ -69,9 +69,9 @@ class Markers:
         for flag in _SWITCHED_OFF:
             self.model.opt.disableflags |= int(getattr(mujoco.mjtDisableBit, f"mjDSBL_{flag}"))
         self._bodies = np.array([model.body(name).id for name in bodies], int)
-        carried = _carried(model, self._bodies)
-        self.dofs = np.flatnonzero(carried.any(axis=0))
-        self.moves = carried[:, self.dofs]
+        moved = carried(model, self._bodies)
+        self.dofs = np.flatnonzero(moved.any(axis=0))
+        self.moves = moved[:, self.dofs]
         joints = model.dof_jntid[self.dofs]
         part = self.dofs - model.jnt_dofadr[joints]  # which of a joint's degrees of freedom
         kind = model.jnt_type[joints]
@@ -159,7 +159,7 @@ class Markers:
         return result
 
 
-def _carried(model: mujoco.MjModel, bodies: np.ndarray) -> np.ndarray:
+def carried(model: mujoco.MjModel, bodies: np.ndarray) -> np.ndarray:
     """Whether each body moves with each degree of freedom of the model, (K, nv)."""
     result = np.zeros((len(bodies), model.nv), bool)
     for k, start in enumerate(bodies):

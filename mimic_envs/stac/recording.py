@@ -17,9 +17,9 @@ from mimic_envs.messages import unknown
 from mimic_envs.stac import align, calibrate, poses
 from mimic_envs.stac.keypoints import Keypoints
 from mimic_envs.stac.markers import Markers
+from mimic_envs.stac.settings import Settings
 
 if TYPE_CHECKING:
-    from mimic_envs.stac.fit import Settings
     from mimic_envs.stac.parts import Parts
 
 _ANCHOR_STRIDE = 8  # every eighth frame is solved from nothing, the others start in between

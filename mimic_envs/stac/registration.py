@@ -15,6 +15,7 @@ from mimic_envs import bodies
 from mimic_envs import clips as clips_
 from mimic_envs.files import atomically
 from mimic_envs.reading import open_hdf5, read_dataset
+from mimic_envs.stac.judgement import Judgement
 
 GROUP = "registration"
 """Group of a clip file that holds what a registration adds."""
@@ -42,6 +43,9 @@ class Registration:
             move no keypoint, which stay at their default.
         settings: How it was fitted.
         swapped: Frames in which a keypoint fits better at its twin on the other side, by pair.
+        frames: Frames of the recording that the clips consist of, (T,); all of them unless clips
+            were cut at gaps.
+        judgement: Whether this can be trusted, and why.
     """
 
     clips: clips_.ClipSet
@@ -55,6 +59,8 @@ class Registration:
     joint_sd_deg: dict[str, float]
     settings: dict[str, Any]
     swapped: dict[str, np.ndarray]
+    frames: np.ndarray | None = None
+    judgement: Judgement = dataclasses.field(default_factory=Judgement)
 
     @property
     def body(self) -> bodies.Body:
@@ -102,6 +108,7 @@ class Registration:
         known = 100 * np.isfinite(error).mean()
         frames = np.nanmean(error[np.isfinite(error).any(axis=1)], axis=1)
         return {
+            "verdict": self.judgement.verdict,
             "frames": f"{len(error)} at {self.clips.fps:g} Hz",
             "keypoints": f"{len(self.keypoint_names)}, {known:.1f} % known",
             "mean error": f"{np.nanmean(error):.4g} {unit}",
@@ -111,8 +118,18 @@ class Registration:
             "joints observed": f"{len(self.observed)} of {len(self.joint_sd_deg)}",
         }
 
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write a clip file with everything else in a group of its own, atomically."""
+    def save(self, path: str | os.PathLike[str], force: bool = False) -> None:
+        """Write a clip file with everything else in a group of its own, atomically.
+
+        Args:
+            path: The file.
+            force: Write it even if it is refused.
+
+        Raises:
+            ValueError: The judgement is `refused`; the message has its reasons.
+        """
+        if self.judgement.is_refused and not force:
+            raise ValueError(f"registration refused: {'; '.join(self.judgement.reasons('refuse'))}")
         with atomically(path) as partial:
             self.clips.save(partial)
             with h5py.File(partial, "a") as file:
@@ -120,6 +137,9 @@ class Registration:
 
     def _write(self, group: h5py.Group) -> None:
         group.attrs.update(scale=self.scale, noise=self.noise, settings=json.dumps(self.settings))
+        group.attrs.update(verdict=self.judgement.verdict, judgement=self.judgement.as_json())
+        if self.frames is not None:
+            group["frames"] = self.frames
         group["keypoint_names"] = np.array(self.keypoint_names, dtype=object)
         group["offsets"] = self.offsets
         group["joint_names"] = np.array(list(self.joint_sd_deg), dtype=object)
@@ -168,6 +188,10 @@ class Registration:
                 pair.replace("|", "/"): read_dataset(frames, f"{where}, {pair!r}")
                 for pair, frames in group["swapped"].items()
             },
+            frames=stored("frames") if "frames" in group else None,
+            judgement=Judgement.from_json(_text(group.attrs["judgement"]))
+            if "judgement" in group.attrs
+            else Judgement(),
         )
 
 

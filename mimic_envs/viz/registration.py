@@ -100,8 +100,23 @@ def _head(registration: Registration) -> str:
         f"<p>{html.escape(registration.clips.source)}, {registration.clips.fps:g} frames per "
         f"second. Errors are distances between recorded keypoints and markers on the body, at "
         f"the size of the animal, whose body length is {length:.3g} {unit}.</p>"
-        f"<div class='numbers'>{boxes}</div>{notes}"
+        f"{_verdict(registration)}<div class='numbers'>{boxes}</div>{notes}"
     )
+
+
+def _verdict(registration: Registration) -> str:
+    """The judgement and its reasons, those against the fit marked."""
+    judgement = registration.judgement
+    items = [
+        f"<li{mark}>{html.escape(text)}</li>"
+        for severity, mark in (
+            ("refuse", " class='warning'"),
+            ("look", " class='warning'"),
+            ("note", ""),
+        )
+        for text in judgement.reasons(severity)  # type: ignore[arg-type]
+    ]
+    return f"<h2>Verdict: {judgement.verdict}</h2><ul>{''.join(items)}</ul>"
 
 
 def _errors(registration: Registration) -> str:

@@ -108,3 +108,11 @@ def test_the_mouse_arm_says_five_times(recordings: pathlib.Path) -> None:
     assert report.faults["qvel"] == "velocities off by a factor"
     assert clips.names[0].startswith("A36-1_2023-07-18")
     assert clips.fps == 200.0
+
+
+def test_velocities_of_the_simulation_do_not_confirm_its_rate(recordings) -> None:
+    path = recordings / "rodent" / "reference_clips.h5"
+    _, report = import_clips(path, "rodent", fps=500, verify=True)
+    assert report.faults["qvel"] == "frame rate doubtful"
+    assert "velocities fit 500 Hz" in " ".join(report.lines())
+    assert "published ones are 50 Hz" in " ".join(report.lines())

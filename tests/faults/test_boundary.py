@@ -50,7 +50,7 @@ class TestWhoseErrorItIs:
     """Errors that this project raises on purpose are of the input, all others are ours."""
 
     def test_ours_are_explained_in_one_line(self, capsys) -> None:
-        code, err = ends(lambda: cli.clips._load("walks", ""), capsys)
+        code, err = ends(lambda: cli.clips.load("walks", ""), capsys)
         assert code == WRONG_INPUT
         assert err == "error: 'walks' is the name of a set: say of which body, with --body\n"
 

@@ -25,6 +25,7 @@ from mimic_envs import cli, command, rollouts
 from mimic_envs import clips as clips_
 from mimic_envs.clips.generators import __main__ as generators
 from mimic_envs.rollouts import variables
+from mimic_envs.stac.markers import Markers
 
 BODY, ENV = "mouse_arm", "mimic_envs/MouseArm-v1"
 LONGEST = 3_000
@@ -48,6 +49,7 @@ RIGHT = {
     ("clips generate", "out"): ["out"],
     ("clips import", "path"): ["table.csv"],
     ("clips plot", "out"): ["out.png"],
+    ("clips rename", "names"): ["tiny_reach=other"],
     ("clips split", "out"): ["out.json"],
     ("leaderboard new", "controller"): ["zero"],
     ("leaderboard new", "out"): ["out"],
@@ -72,8 +74,10 @@ RIGHT = {
     ("record", "out"): ["out.nc"],
     ("score", "clips"): ["builtin/tiny"],
     ("score", "out"): ["out.json"],
+    ("stac fit", "fps"): ["200"],
     ("stac fit", "out"): ["out.h5"],
     ("stac fit", "path"): ["points.npz"],
+    ("stac fit", "unit"): ["m"],
 }
 """Right values by command, or for all commands, and parameter."""
 
@@ -92,6 +96,10 @@ WRONG = {
     ("", "frames_per_clip"): ["0", "-1", "7"],
     ("", "height"): ["0", "-2", "3", "1000000"],
     ("", "layout"): ["nothing", "nosuchmodule:read", "os:getcwd"],
+    ("", "floor"): ["level", ""],
+    ("", "mapping"): ["none.csv", "broken.h5", "table.csv", "."],
+    ("", "max_gap_s"): ["-1", "nan"],
+    ("", "up"): ["w", ""],
     ("", "like"): ["none.h5", "clips.h5", "broken.h5"],
     ("", "model"): ["none.xml", "nosuchmodule:body", ".", "mouse_arn"],
     ("", "names"): ["none.txt", "broken.h5", "."],
@@ -124,6 +132,7 @@ WRONG = {
     ("analyse", "recordings"): ["none.nc", "broken.h5", ".", "clips.h5"],
     ("clips fetch", "name"): ["rodnt", ""],
     ("experiment", "table"): ["none.json", "broken.h5", ".", "wrong.json"],
+    ("clips rename", "names"): ["a", "a=b=c", "nothing=else"],
     ("generators", "names"): ["mouse_arn"],
     ("nwb", "recording"): ["none.nc", "broken.h5", ".", "clips.h5"],
     ("leaderboard new", "track"): ["nothing"],
@@ -338,7 +347,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     clips.save(folder / "clips.h5")
     clips_.export_clips(clips, folder / "table.csv")
     names = list(clips.body.keypoints)
-    points = np.random.default_rng(0).normal(0, 0.005, size=(12, len(names), 3))
+    places = list(clips.body.keypoints.values())
+    markers = Markers(clips.body.model, [place.body for place in places], capacity=12)
+    poses = markers.frames(clips.motions()[0][:12].astype(float))
+    points = poses.points(np.array([place.offset for place in places]))
     np.savez(folder / "points.npz", positions=points, names=names)
     (folder / "model.xml").write_text(MODEL)
     (folder / "table.json").write_text('[{"what": "push", "size": [0.1]}]')

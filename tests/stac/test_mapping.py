@@ -96,7 +96,7 @@ class TestBadArrays:
         positions = np.zeros((7, 3, 4))
         with pytest.raises(ValueError, match=r"use positions\.transpose\(0, 2, 1\)"):
             stac.Keypoints.from_arrays(positions, list("abcd"), 50, "m")
-        positions = np.zeros((4, 7, 3))
+        positions = np.ones((4, 7, 3))
         with pytest.raises(ValueError, match=r"looks like \(keypoints, frames, coordinates\)"):
             stac.Keypoints.from_arrays(positions, list("abcd"), 50, "m")
         good = positions.transpose(1, 0, 2)
@@ -127,4 +127,4 @@ class TestBadArrays:
 
     def test_weights(self) -> None:
         with pytest.raises(ValueError, match=r"weights have shape \(2, 2\), expected \(2, 1\)"):
-            stac.Keypoints.from_arrays(np.zeros((2, 1, 3)), ["a"], 50, "m", np.ones((2, 2)))
+            stac.Keypoints.from_arrays(np.ones((2, 1, 3)), ["a"], 50, "m", np.ones((2, 2)))

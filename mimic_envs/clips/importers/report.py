@@ -6,6 +6,8 @@ import dataclasses
 
 import numpy as np
 
+from mimic_envs.clips.importers.origin import Origin
+
 
 @dataclasses.dataclass(frozen=True)
 class Check:
@@ -72,6 +74,20 @@ class ImportReport:
     notes: tuple[str, ...] = ()
 
     @property
+    def origin(self) -> Origin:
+        """What was read from the file, as reports of keypoints have it."""
+        return Origin(
+            path=self.path,
+            layout=self.layout,
+            frames=self.frames,
+            fps=self.fps,
+            unit=self.unit,
+            scale=self.scale,
+            dropped=dict.fromkeys(self.dropped, "the body has no such joint"),
+            notes=self.notes,
+        )
+
+    @property
     def faults(self) -> dict[str, str]:
         """Stored arrays that are wrong, to the name of the fault."""
         return {check.array: check.fault for check in self.checks if check.fault}
@@ -80,11 +96,8 @@ class ImportReport:
         """The report for people, one fact a line."""
         lines = [
             f"layout {self.layout}, body {self.body}: {self.clips} clips, {self.frames} frames",
-            f"rate: {self.fps[0]:g} Hz ({self.fps[1]})",
+            *self.origin.rate_and_unit(),
         ]
-        if self.unit[0]:
-            scaled = f", lengths times {self.scale:g}" if self.scale != 1 else ""
-            lines.append(f"unit: {self.unit[0]} ({self.unit[1]}){scaled}")
         matched = "by name" if self.by_name else "by their order, the file has no names"
         lines.append(f"joints matched {matched}")
         if self.renamed:

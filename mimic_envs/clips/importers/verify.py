@@ -176,6 +176,9 @@ def _check_velocities(recording: Recording, clips: ClipSet, stored: np.ndarray) 
     low, middle, high = _ratio(theirs, _differences(clips, dofs), ceiling)
     if not np.isfinite(middle):
         return Check("qvel", "", "not compared, nothing moves")
+    doubt = _doubtful_rate(recording, clips, middle)
+    if doubt:
+        return Check("qvel", "frame rate doubtful", doubt + capped)
     if abs(middle - 1) < 0.05:
         fault = "velocities clipped" if clipped > 0.01 else ""
         return Check("qvel", fault, f"median ratio {middle:.3g}{capped}")
@@ -183,6 +186,25 @@ def _check_velocities(recording: Recording, clips: ClipSet, stored: np.ndarray) 
         detail = f"{middle:.3g} times the true ones{capped}"
         return Check("qvel", "velocities off by a factor", detail)
     return Check("qvel", "disagrees", f"ratio to ours {low:.3g} to {high:.3g}{capped}")
+
+
+def _doubtful_rate(recording: Recording, clips: ClipSet, ratio: float) -> str:
+    """Why the given rate is doubtful though velocities fit it; "" if it is not.
+
+    Published files have velocities that were divided by the time step of the simulation, not of
+    the recording, so that velocities that fit the rate of the simulation confirm nothing.
+    """
+    published = sorted({r.fps for r in clips.body.recordings.values()})
+    if recording.layout != "stac" or recording.fps is not None or not published:
+        return ""
+    implied, simulated = clips.fps * ratio, 1 / clips.body.model.opt.timestep
+    is_published = any(abs(fps - clips.fps) < 0.01 * fps for fps in published)
+    if is_published or abs(ratio - 1) >= 0.05 or abs(implied / simulated - 1) >= 0.05:
+        return ""
+    usual = ", ".join(f"{fps:g} Hz" for fps in published)
+    return (
+        f"velocities fit {implied:.3g} Hz, the rate of the simulation; published ones are {usual}"
+    )
 
 
 def _inner(clips: list[np.ndarray]) -> np.ndarray:
