@@ -376,3 +376,9 @@ def _summary(clips: ClipSet) -> None:
     say("sha256", clips.content_hash)
     if clips.recording is not None:
         say("scored against", f"the recording {clips.recording.content_hash}")
+
+
+def say_written(clips: ClipSet, out: pathlib.Path) -> None:
+    """Say what was written to a clip file."""
+    size = out.stat().st_size / 1e6
+    say("wrote", f"{out}: {len(clips)} clips, {clips.duration_s:.1f} s, {size:.2g} MB")
