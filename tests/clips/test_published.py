@@ -17,8 +17,8 @@ import pytest
 
 from mimic_envs import cli
 from mimic_envs import clips as clips_
+from mimic_envs.clips import clip_file, published
 from mimic_envs.clips import download as download_
-from mimic_envs.clips import published
 from mimic_envs.clips.download import DownloadError, Patience, download
 
 HASTY = Patience(timeout_s=0.5, attempts=3, pause_s=0.01)
@@ -335,11 +335,11 @@ class TestFetch:
             clips_.load("published/rodent", "rodent")
 
     def test_a_full_disk_while_converting(self, hub, monkeypatch) -> None:
-        def full(self, file):
+        def full(file, clips):
             raise OSError(errno.ENOSPC, "No space left on device")
 
         with monkeypatch.context() as patch:
-            patch.setattr(clips_.ClipSet, "_write", full)
+            patch.setattr(clip_file, "write", full)
             with pytest.raises(OSError, match="No space left"):
                 published.fetch("rodent")
         with pytest.raises(FileNotFoundError):

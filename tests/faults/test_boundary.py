@@ -250,6 +250,7 @@ for main, words in {LACKING!r}:
         }
         plain = {"imageio_ffmpeg": "imageio", "markupsafe": "jinja2"}
         plain |= {"torch": "stable-baselines3", "mujoco_playground": "playground"}
+        plain["sklearn"] = "scikit-learn"
         for package, extra in extras.EXTRAS.items():
             name = plain.get(package, package.replace("_", "-"))
             assert name in brought[extra], package

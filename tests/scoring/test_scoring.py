@@ -182,7 +182,7 @@ def test_frames_after_divergence_score_zero_and_cap_every_error(env: Environment
     assert found["diverged"] == pytest.approx(1 - valid)
     caps = metrics.caps(env.body)
     length = env.body.body_length
-    assert caps == dict(zip(metrics.ERRORS, (length, length, 180.0, 60.0, 60.0), strict=True))
+    assert caps == dict(zip(metrics.ERRORS, (*[length] * 3, 180.0, 60.0, 60.0), strict=True))
     for name, cap in caps.items():
         assert found[name] == pytest.approx((1 - valid) * cap)
         assert found[f"{name}_covered"] == 0
