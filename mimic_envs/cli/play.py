@@ -28,8 +28,8 @@ def play(
     Args:
         env_id: Environment id, for example mimic_envs/Rodent-v1; or module:id, where the module
             registers it; or module:name of a body.
-        controller: Name of the controller: zero, random, pd, wbc or mpc, or module:name; pd if no
-            policy is given.
+        controller: Name of the controller: zero, random, pd, balance, wbc or mpc, or module:name;
+            pd if no policy is given.
         policy: Folder of a trained policy; of several training seeds the first one is shown.
         clips: Built-in clip set, or path to a clip file.
         clip: Number or name of the clip, or of the trial of a task that follows no clips.

@@ -33,8 +33,8 @@ def record(
         env_id: Environment id, for example mimic_envs/Rodent-v1; or module:id, where the module
             registers it; or module:name of a body.
         out: File to write, ending in .nc.
-        controller: Name of the controller: zero, random, pd, wbc or mpc, or module:name; pd if no
-            policy is given.
+        controller: Name of the controller: zero, random, pd, balance, wbc or mpc, or module:name;
+            pd if no policy is given.
         policy: Folder of a trained policy.
         rollouts: In place of both, controls that `mimic-envs score` or a submission has stored
             (-rollouts.npz) for these clips; its first run is repeated.

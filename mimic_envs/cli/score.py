@@ -5,10 +5,12 @@ from __future__ import annotations
 import pathlib
 from typing import Any
 
+import numpy as np
 from rich.markup import escape
 from rich.table import Table
 
 from mimic_envs import extras, sandbox
+from mimic_envs.bodies.body import METRES
 from mimic_envs.cli.console import OUT, EnvId, progress, say, scored_env
 from mimic_envs.files import check_output
 
@@ -36,8 +38,8 @@ def score(
     Args:
         env_id: Environment id, for example mimic_envs/Rodent-v1; or module:id, where the module
             registers it; or module:name of a body.
-        controller: Name of the controller: zero, random, pd, wbc or mpc, or module:name; pd if no
-            policy is given.
+        controller: Name of the controller: zero, random, pd, balance, wbc or mpc, or module:name;
+            pd if no policy is given.
         policy: Folder of a trained policy, or of one for each clip in folders of their names;
             for several training seeds such folders in 0, 1, ...
         clips: Built-in clip set, or path to a clip file, for tasks that follow clips.
@@ -74,6 +76,8 @@ def score(
         f"[bold]score {results.score:.4f}[/bold]  (95 % interval {low:.4f} to {high:.4f}, "
         "interquartile mean over trials; 1 is perfect)"
     )
+    if source is not None:
+        say("before a limit", _published_units(results))
     results.save(path)
     arrays, rollouts = path.with_suffix(".npz"), path.with_name(f"{path.stem}-rollouts.npz")
     recording.save_scores(arrays, results)
@@ -127,15 +131,33 @@ def actors(
         return name, [experts.load(folder, env, name) for folder in folders[:seeds]]
 
 
+def _published_units(results: Any) -> str:
+    """Errors over the frames before a limit is crossed, in the units of publications."""
+    unit = results.body.length_unit
+    factor, unit = (1e3 * METRES[unit], "mm") if unit in METRES else (1.0, unit)
+    known = {
+        "end_effector_distance_median_covered": (f"end effectors {{:.3g}} {unit} (median)", factor),
+        "root_distance_covered": (f"root {{:.3g}} {unit}", factor),
+        "root_angle_deg_covered": ("{:.1f} deg", 1.0),
+        "joint_rmse_deg_covered": ("joints {:.1f} deg", 1.0),
+        "saturation_covered": ("saturated {:.0%}", 1.0),
+    }
+    said = []
+    for name, (text, scale) in known.items():
+        values = results.metrics.get(name, np.empty(0))
+        values = values[np.isfinite(values)]
+        if values.size:
+            said.append(text.format(scale * values.mean()))
+    return ", ".join(said) or "no frame"
+
+
 def _clip_table(results: Any) -> Table:
     known = {
         "score": "score",
         "coverage": "coverage",
         "mpjpe": f"error ({results.body.length_unit})",
-        "end_effector_distance_median": "end effectors, median",
         "joint_rmse_deg": "joints (deg)",
         "root_angle_deg": "root (deg)",
-        "saturation": "saturation",
     }
     columns = {name: title for name, title in known.items() if name in results.metrics}
     title = escape(f"{results.controller} on {results.clips_name}")

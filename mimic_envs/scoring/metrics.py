@@ -134,9 +134,9 @@ def clip_metrics(
     Returns:
         Means over all frames under the frames' names; the same means over the frames
         before the first limit crossing with the suffix `_covered` (NaN if there are
-        none); `end_effector_distance_median`, the median over these; `coverage`, their
+        none); `end_effector_distance_median_covered`, the median over these; `coverage`, their
         fraction; `effort`, the mean squared control, each relative to its largest;
-        `saturation`, the fraction of frames before the first crossing in which the actuator
+        `saturation_covered`, the fraction of frames before the first crossing in which the actuator
         that is at the end of its range most often is there; `action_rate`, the mean absolute
         change of actions per second;
         `diverged`, the fraction of invalid frames.
@@ -150,9 +150,9 @@ def clip_metrics(
     result["coverage"] = covered / len(bad)
     ends = per_frame.get("end_effector_distance")
     if ends is not None:
-        result["end_effector_distance_median"] = _median(ends[:covered])
+        result["end_effector_distance_median_covered"] = _median(ends[:covered])
     saturated = np.abs(trajectory.actions[:covered]) >= SATURATED
-    result["saturation"] = float(saturated.mean(axis=0).max()) if covered else float("nan")
+    result["saturation_covered"] = float(saturated.mean(axis=0).max()) if covered else float("nan")
     offset, factor = indices.of(body).effort
     result["effort"] = float(np.mean((offset + factor * trajectory.actions) ** 2))
     result["action_rate"] = float(np.mean(change)) if change.size else 0.0

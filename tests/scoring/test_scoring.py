@@ -108,7 +108,7 @@ def test_saturation_is_that_of_the_worst_actuator_while_the_animal_stands(
     moved.actions[: frames // 8, 1] = 1.0
     moved.actions[frames // 2 :, 2] = 1.0
     moved.crossed[frames // 2 :] = True
-    assert judged(env, moved)["saturation"] == pytest.approx(0.5, abs=2.5 / frames)
+    assert judged(env, moved)["saturation_covered"] == pytest.approx(0.5, abs=2.5 / frames)
 
 
 def test_the_median_of_end_effectors_is_a_distance(env: Environment) -> None:
@@ -120,7 +120,7 @@ def test_the_median_of_end_effectors_is_a_distance(env: Environment) -> None:
     away = 0.1 * env.body.body_length
     qpos[: int(0.6 * len(qpos)), 0] += away
     found = judged(env, dataclasses.replace(start, qpos=qpos))
-    assert found["end_effector_distance_median"] == pytest.approx(away, rel=1e-6)
+    assert found["end_effector_distance_median_covered"] == pytest.approx(away, rel=1e-6)
     assert found["end_effector_distance"] == pytest.approx(0.6 * away, rel=0.05)
 
 
