@@ -16,10 +16,12 @@ root's part of inverse dynamics) and a pull towards it,
 with the animal's mass m, its rotational inertia I in its rest pose, and the rotation e from the
 root to its reference. An animal in the air has no such forces, and only moves its joints.
 
-A limb that does not touch the floor is also pulled towards where its foot is in the reference, in
-the world, moved ahead by `capture_s` times the velocity that the root has too much: an animal that
-falls forward steps further. This is the capture point of the linear inverted pendulum (Pratt et
-al. 2006), with a time that is tuned.
+Targets of the limbs' joints are displaced, by damped least squares through the Jacobians of the
+feet. A foot that stands, in the reference too, is asked to be where it is, seen from the
+reference's root: so the limb pushes the root to its reference. A foot in the air is asked to land
+where it does in the reference, in the world, moved ahead by `capture_s` times the velocity that the
+root has too much: an animal that falls forward steps further. This is the capture point of the
+linear inverted pendulum (Pratt et al. 2006), with a time that is tuned.
 
 All that it knows is the present state of the simulation and the next frame of the reference.
 """
