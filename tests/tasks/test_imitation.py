@@ -243,6 +243,8 @@ def test_layout_covers_the_observation(env: Environment, started: State) -> None
     flat = np.concatenate([np.asarray(started.obs[g]) for g in ("proprioception", "reference")])
     where, _, _ = layout["proprioception/joint_angles"]
     np.testing.assert_allclose(flat[where], started.physics.qpos[env.task.at.hinges])
+    if env.task.at.root_motion.moves:
+        assert layout["reference/root_rotation"][2] == 1.0, "a unit quaternion's entries"
 
 
 def test_limits(env: Environment, started: State) -> None:

@@ -139,3 +139,42 @@ def test_the_old_options_still_are_the_default() -> None:
 def test_bad_options_are_named(options, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make(**options)
+
+
+def test_segments_reach_to_the_last_frame_but_one() -> None:
+    """No episode can fail at a later one: the last frame ends it."""
+    env = make(sampling="failure")
+    reference, sampling = env.task.command.reference, env.task.command.sampling
+    lengths = np.ones(len(reference.lengths), np.int32)
+    lengths[:2] = 2 * sampling.segment + 1, 2 * sampling.segment + 2
+    one = dataclasses.replace(reference, lengths=lengths, count=np.int32(2))
+    each, exists = sampling._segments(one)
+    assert each >= 3
+    assert np.asarray(exists)[:2, :3].tolist() == [[True, True, False], [True, True, True]]
+    assert not np.asarray(exists)[2:].any()
+
+
+def test_a_failure_replaces_a_fifth_of_the_record() -> None:
+    command = make(sampling="failure").task.command
+    reference, sampling = command.reference, command.sampling
+    each, _ = sampling._segments(reference)
+    memory = command.memory
+    for clip in (0, 1):
+        place = Place(jnp.int32(clip), jnp.int32(sampling.segment))
+        memory = sampling.remember(memory, reference, place, jnp.ones((), bool))
+    kept = sampling.remember(memory, reference, place, jnp.zeros((), bool))
+    np.testing.assert_array_equal(kept, memory)
+    found = np.asarray(memory)
+    assert found[1] == pytest.approx(0.16)
+    assert found[each + 1] == pytest.approx(0.2)
+    assert found.sum() == pytest.approx(0.36)
+
+
+def test_the_last_frame_but_one_can_be_a_start() -> None:
+    env = make()
+    last = int(env.clips.lengths[1]) - 2
+    assert int(env.reset(jax.random.key(0), clip=1, frame=last).command.frame) == last
+    with pytest.raises(ValueError, match=f"frames 0 to {last} can; the nearest is {last}"):
+        env.reset(jax.random.key(0), clip=1, frame=last + 1)
+    with pytest.raises(ValueError, match="the nearest is 0"):
+        env.reset(jax.random.key(0), clip=1, frame=-1)
