@@ -178,3 +178,13 @@ def test_the_last_frame_but_one_can_be_a_start() -> None:
         env.reset(jax.random.key(0), clip=1, frame=last + 1)
     with pytest.raises(ValueError, match="the nearest is 0"):
         env.reset(jax.random.key(0), clip=1, frame=-1)
+
+
+def test_frames_past_the_end_are_the_last_one() -> None:
+    command = make().task.command
+    length = int(command.clips.lengths[1])
+    frames = jnp.asarray([-3, 0, length - 1, length, length + 9])
+    found = command.reference.clamp(jnp.int32(1), frames)
+    assert found.tolist() == [0, 0, length - 1, length - 1, length - 1]
+    later = command.reference.frame(jnp.int32(1), jnp.int32(length + 9))
+    np.testing.assert_array_equal(later.qpos, command.clips.qpos[1, length - 1])
