@@ -112,72 +112,78 @@ class Torque(ActionTerm):
         return control
 
 
-class _PDTerm(ActionTerm):
-    """Base of terms that act by PD control of the tracked joints.
+class _Follows(ActionTerm):
+    """Base of terms that follow the command's reference one control step later."""
 
-    Raises:
-        ValueError: An actuator of the body is of a kind that PD control cannot invert.
-    """
+    def _follow(
+        self, command: Command, state: Any, physics: PhysicsState, offset: jax.Array | float = 0.0
+    ) -> jax.Array:
+        """Controls towards the reference, (nu,).
 
-    def __post_init__(self) -> None:
-        pd.law(self.body)
+        Args:
+            command: See `control`.
+            state: See `control`.
+            physics: See `control`.
+            offset: Added to the angle of each degree of freedom, rad, (nv,).
+        """
+        raise NotImplementedError
+
+
+class _Residual(_Follows):
+    """The action is added to the controls; its size is the number of actuators."""
+
+    has_inverse = True
+
+    def control(
+        self, command: Command, state: Any, physics: PhysicsState, action: jax.Array
+    ) -> jax.Array:
+        """See `ActionTerm.control`."""
+        return jnp.clip(self._follow(command, state, physics) + action, -1.0, 1.0)
+
+    def action(
+        self, command: Command, state: Any, physics: PhysicsState, control: jax.Array
+    ) -> jax.Array:
+        """See `ActionTerm.action`."""
+        return control - self._follow(command, state, physics)
+
+
+class _Targets(_Follows):
+    """The action times 0.5 rad is added to the angles of the tracked joints."""
 
     @property
     def size(self) -> int:
         """Number of tracked joints."""
         return len(self.body.tracked_joints)
 
-    def _towards_pose(
-        self,
-        command: Command,
-        state: Any,
-        physics: PhysicsState,
-        offset: jax.Array | float = 0.0,
+    def control(
+        self, command: Command, state: Any, physics: PhysicsState, action: jax.Array
     ) -> jax.Array:
-        """PD control towards the reference pose one step later, (nu,), see `PD.control`."""
+        """See `ActionTerm.control`."""
+        dofs = indices.of(self.body).tracked_dofs
+        offset = jnp.zeros(self.body.model.nv).at[dofs].set(REACH_RAD * action)
+        return self._follow(command, state, physics, offset)
+
+
+class _FollowsByPD(_Follows):
+    """PD control towards the reference pose, see `PD.control`.
+
+    Raises:
+        ValueError: An actuator of the body is of a kind that PD control cannot invert.
+    """
+
+    needs_pose = True
+
+    def __post_init__(self) -> None:
+        pd.law(self.body)
+
+    def _follow(
+        self, command: Command, state: Any, physics: PhysicsState, offset: jax.Array | float = 0.0
+    ) -> jax.Array:
         return pd.law(self.body).control(physics, *command.next_pose(state), offset)
 
 
-class PDResidual(_PDTerm):
-    """PD control towards the reference pose one step later, plus the action."""
-
-    name = "pd_residual"
-    needs_pose = True
-    has_inverse = True
-
-    @property
-    def size(self) -> int:
-        """Number of actuators."""
-        return self.body.model.nu
-
-    def control(
-        self, command: Command, state: Any, physics: PhysicsState, action: jax.Array
-    ) -> jax.Array:
-        """See `ActionTerm.control`."""
-        return jnp.clip(self._towards_pose(command, state, physics) + action, -1.0, 1.0)
-
-    def action(
-        self, command: Command, state: Any, physics: PhysicsState, control: jax.Array
-    ) -> jax.Array:
-        """See `ActionTerm.action`."""
-        return control - self._towards_pose(command, state, physics)
-
-
-class PDTargets(_PDTerm):
-    """PD control towards the reference pose one step later, moved by the action times 0.5 rad."""
-
-    name = "pd_targets"
-    needs_pose = True
-
-    def control(
-        self, command: Command, state: Any, physics: PhysicsState, action: jax.Array
-    ) -> jax.Array:
-        """See `ActionTerm.control`."""
-        return self._towards_pose(command, state, physics, _offset(self.body, action))
-
-
-class _BalanceTerm(ActionTerm):
-    """Base of terms that act by balance on the reference motion, see `mimic_envs.mdp.balance`.
+class _FollowsByBalance(_Follows):
+    """Balance on the reference motion, see `mimic_envs.mdp.balance`.
 
     Raises:
         ValueError: The body cannot be balanced.
@@ -188,56 +194,54 @@ class _BalanceTerm(ActionTerm):
     def __post_init__(self) -> None:
         balance.law(self.body)
 
-    def _balanced(
+    def _follow(
         self, command: Command, state: Any, physics: PhysicsState, offset: jax.Array | float = 0.0
     ) -> jax.Array:
-        """Controls of balance, (nu,), see `Balance.control`."""
         return balance.law(self.body).control(physics, command.next_motion(state), offset)
 
 
-class BalanceResidual(_BalanceTerm):
+class PDResidual(_FollowsByPD, _Residual):
+    """PD control towards the reference pose one step later, plus the action."""
+
+    name = "pd_residual"
+
+
+class PDTargets(_FollowsByPD, _Targets):
+    """PD control towards the reference pose one step later, moved by the action times 0.5 rad."""
+
+    name = "pd_targets"
+
+
+class BalanceResidual(_FollowsByBalance, _Residual):
     """Balance on the reference motion one step later, plus the action."""
 
     name = "balance_residual"
-    has_inverse = True
-
-    def control(
-        self, command: Command, state: Any, physics: PhysicsState, action: jax.Array
-    ) -> jax.Array:
-        """See `ActionTerm.control`."""
-        return jnp.clip(self._balanced(command, state, physics) + action, -1.0, 1.0)
-
-    def action(
-        self, command: Command, state: Any, physics: PhysicsState, control: jax.Array
-    ) -> jax.Array:
-        """See `ActionTerm.action`."""
-        return control - self._balanced(command, state, physics)
 
 
-class BalanceTargets(_BalanceTerm):
+class BalanceTargets(_FollowsByBalance, _Targets):
     """Balance on the reference motion one step later, moved by the action times 0.5 rad."""
 
     name = "balance_targets"
+
+
+class Posture(ActionTerm):
+    """PD control towards joint angles about the rest pose; needs no reference.
+
+    An action of 0 is the rest pose, of 1 and -1 half of the joint's range beside it.
+
+    Raises:
+        ValueError: An actuator of the body is of a kind that PD control cannot invert.
+    """
+
+    name = "posture"
+
+    def __post_init__(self) -> None:
+        pd.law(self.body)
 
     @property
     def size(self) -> int:
         """Number of tracked joints."""
         return len(self.body.tracked_joints)
-
-    def control(
-        self, command: Command, state: Any, physics: PhysicsState, action: jax.Array
-    ) -> jax.Array:
-        """See `ActionTerm.control`."""
-        return self._balanced(command, state, physics, _offset(self.body, action))
-
-
-class Posture(_PDTerm):
-    """PD control towards joint angles about the rest pose; needs no reference.
-
-    An action of 0 is the rest pose, of 1 and -1 half of the joint's range beside it.
-    """
-
-    name = "posture"
 
     def control(
         self, command: Command, state: Any, physics: PhysicsState, action: jax.Array
@@ -250,12 +254,6 @@ class Posture(_PDTerm):
         pose = jnp.asarray(rest_qpos(self.body), jnp.float32)
         pose = pose.at[at.tracked_joints].add(half * action)
         return pd.law(self.body).control(physics, pose, jnp.zeros(model.nv))
-
-
-def _offset(body: bodies.Body, action: jax.Array) -> jax.Array:
-    """Displacement of the reference's degrees of freedom by an action of tracked joints, (nv,)."""
-    dofs = indices.of(body).tracked_dofs
-    return jnp.zeros(body.model.nv).at[dofs].set(REACH_RAD * action)
 
 
 ACTIONS: dict[str, str | object] = {

@@ -128,6 +128,28 @@ def forces(law: Any, state: State, wrench: Any, gains: Any) -> tuple[np.ndarray,
     return np.asarray(found), np.asarray(jacobian)
 
 
+class TestPlacement:
+    @pytest.mark.parametrize("faster", [0.0, 0.4])
+    def test_feet_in_the_air_land_in_the_world_and_ahead(
+        self, env: Environment, controller: Any, faster: float
+    ) -> None:
+        """The animal is 1 cm too high and, in m/s, that much too fast."""
+        law, (command, gains) = balance.law(env.body), controller.params
+        gains = dataclasses.replace(gains, step_share=1.0, capture_s=0.02, reach=1.0)
+        state = env.reset(jax.random.key(0), clip=0, frame=20)  # it walks
+        motion = command.next_motion(state.command)
+        assert jnp.linalg.norm(motion.qvel[:2]) > 0.1
+        qpos, qvel = motion.qpos.at[2].add(0.01), motion.qvel.at[0].add(faster)
+        physics = env.physics.reset(qpos, qvel, state.physics.act)
+        axes = law._axes.at(physics.qpos, physics.xpos, physics.xquat)
+        none = jnp.zeros(len(law.feet))
+        offset = law._placement(physics, motion, *axes, none, gains)
+        jacobian = law._axes.jacobian(*axes, physics.xpos[law.feet], law.feet)
+        moved = np.einsum("fki,i->fk", jacobian, offset)
+        ahead = 0.02 * faster
+        np.testing.assert_allclose(moved, np.tile([ahead, 0.0, -0.01], (4, 1)), atol=0.004)
+
+
 @pytest.fixture(scope="module")
 def distances(env: Environment, controller: Any) -> dict[str, np.ndarray]:
     """To the side from the reference, m, during half a second after a push."""
