@@ -98,6 +98,17 @@ def test_muscles_are_as_active_as_pd_wants_one_step_later() -> None:
     assert np.concatenate(errors).max() < 0.002
 
 
+@pytest.mark.parametrize("name", ["pd_residual", "balance_residual"])
+def test_a_residual_is_added_to_the_controls(name: str) -> None:
+    env = make(action=name)
+    without = control(env, jnp.zeros(env.action_size))
+    more = np.linspace(-0.1, 0.1, env.action_size, dtype=np.float32)
+    inside = np.abs(without + more) < 1
+    assert inside.sum() > 20
+    found = control(env, jnp.asarray(more)) - without
+    np.testing.assert_allclose(found[inside], more[inside], atol=1e-5)
+
+
 def test_sizes_are_those_of_the_table() -> None:
     """Balance serves walkers alone."""
     names = [name for name in actions.ACTIONS if not name.startswith("balance")]
