@@ -16,8 +16,8 @@ from mimic_envs.clips.clipset import ClipSet
 from mimic_envs.clips.grounding import Problem, Widths
 from mimic_envs.clips.skeleton import Skeleton
 
-VERSION = 1
-"""Of the method: with another one, motions are made anew."""
+VERSION = 2
+"""Of the method, the rule for stance included: with another one, cached motions are made anew."""
 _WINDOW = 500
 """Frames that are found at once; longer motions are found piece by piece."""
 _AHEAD = 50
