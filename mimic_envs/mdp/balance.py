@@ -42,7 +42,7 @@ from mimic_envs.bodies import BalanceGains, PDGains
 from mimic_envs.mdp import indices, pd, rotations
 from mimic_envs.mdp.axes import Axes
 from mimic_envs.mdp.command import Motion
-from mimic_envs.mdp.poses import rest_qpos
+from mimic_envs.mdp.poses import rest_inertia
 from mimic_envs.mdp.soles import Soles
 from mimic_envs.physics import PhysicsState
 
@@ -86,7 +86,8 @@ class Balance:
         self._axes, self._soles = Axes(model), Soles(body)
         self._weight = float(model.body_mass.sum() * np.linalg.norm(model.opt.gravity))
         self._mass = float(model.body_mass.sum())
-        self._inertia = _root_inertia(body).astype(np.float32)
+        # rotational inertia of the whole animal about its root
+        self._inertia = rest_inertia(body)[3:6, 3:6].astype(np.float32)
         self.feet = np.array([body.body_names.index(name) for name in body.feet])
         self._foot = _carrying_foot(model, self.feet, self._soles.owners)
         carries = self._axes.carries[self.feet]
@@ -240,17 +241,6 @@ def _nonnegative_least_squares(matrix: jax.Array, target: jax.Array, ridge: Any)
     start = jnp.zeros(len(matrix))
     (z, _), _ = jax.lax.scan(improve, (start, start), length=_STEPS)
     return z
-
-
-def _root_inertia(body: bodies.Body) -> np.ndarray:
-    """Rotational inertia of the whole animal about its root in its rest pose, (3, 3)."""
-    model = body.model
-    data = mujoco.MjData(model)
-    data.qpos[:] = rest_qpos(body)
-    mujoco.mj_forward(model, data)
-    mass = np.zeros((model.nv, model.nv))
-    mujoco.mj_fullM(model, data, mass)
-    return mass[3:6, 3:6]
 
 
 def _carrying_foot(model: mujoco.MjModel, feet: np.ndarray, owners: np.ndarray) -> np.ndarray:

@@ -29,7 +29,7 @@ import numpy as np
 from mimic_envs import bodies
 from mimic_envs.mdp import indices
 from mimic_envs.mdp.indices import Indices
-from mimic_envs.mdp.poses import rest_qpos
+from mimic_envs.mdp.poses import rest_inertia
 from mimic_envs.physics import PhysicsState
 from mimic_envs.physics.backend import control_range
 
@@ -209,13 +209,8 @@ def _joint_properties(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Return inertia, passive damping, stiffness and spring angle of each degree of freedom."""
     model = body.model
-    data = mujoco.MjData(model)
-    data.qpos[:] = rest_qpos(body)
-    mujoco.mj_forward(model, data)
-    mass = np.zeros((model.nv, model.nv))
-    mujoco.mj_fullM(model, data, mass)
     inertia = np.zeros(model.nv)
-    inertia[at.hinge_dofs] = (1.0 / np.diag(np.linalg.inv(mass)))[at.hinge_dofs]
+    inertia[at.hinge_dofs] = (1.0 / np.diag(np.linalg.inv(rest_inertia(body))))[at.hinge_dofs]
     joints = [body.joint_names.index(name) for name in body.hinge_names]
     damping, stiffness, rest = np.zeros(model.nv), np.zeros(model.nv), np.zeros(model.nv)
     damping[at.hinge_dofs] = model.dof_damping[at.hinge_dofs]

@@ -16,6 +16,17 @@ def rest_qpos(body: bodies.Body) -> np.ndarray:
     return qpos
 
 
+def rest_inertia(body: bodies.Body) -> np.ndarray:
+    """Return the inertia matrix of a body in its rest pose, (nv, nv) float64."""
+    model = body.model
+    data = mujoco.MjData(model)
+    data.qpos[:] = rest_qpos(body)
+    mujoco.mj_forward(model, data)
+    inertia = np.zeros((model.nv, model.nv))
+    mujoco.mj_fullM(model, data, inertia)
+    return inertia
+
+
 def standing_qpos(body: bodies.Body) -> np.ndarray:
     """Return the rest pose with the lowest sole on the highest floor, (nq,) float64.
 
