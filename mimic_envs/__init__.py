@@ -18,8 +18,11 @@ if TYPE_CHECKING:
     from mimic_envs.bodies import Body
     from mimic_envs.env import Environment
 
-__all__ = ["ENV_IDS", "__version__", "make"]
+__all__ = ["ENV_IDS", "TASK_IDS", "__version__", "make"]
 __version__ = "0.1.0"
+
+_BEHAVIORS: dict[str, tuple[str, tuple[str, ...]]] = {}
+"""Tasks besides imitation: what ids call them, and the bodies that do them."""
 
 ENV_IDS = {
     "mimic_envs/Fly-v1": "fly",
@@ -28,15 +31,26 @@ ENV_IDS = {
     "mimic_envs/StickInsect-v1": "stick_insect",
     "mimic_envs/Worm-v1": "worm",
 }
-"""Registered environment ids and their bodies."""
+"""Ids of the environments of imitation, and their bodies."""
 
-for _id, _body in ENV_IDS.items():
+TASK_IDS: dict[str, tuple[str, str]] = {
+    f"{_id.removesuffix('-v1')}{_name}-v1": (ENV_IDS[_id], _task)
+    for _name, (_task, _bodies) in _BEHAVIORS.items()
+    for _id in ENV_IDS
+    if ENV_IDS[_id] in _bodies
+}
+"""Ids of the environments of other tasks: their bodies and tasks."""
+
+for _id, _kwargs in {
+    **{_id: {"body": _body} for _id, _body in ENV_IDS.items()},
+    **{_id: {"body": _body, "task": _task} for _id, (_body, _task) in TASK_IDS.items()},
+}.items():
     if _id not in gymnasium.registry:  # a second import must not register twice
         gymnasium.register(
             id=_id,
             entry_point="mimic_envs.gym:Env",
             vector_entry_point="mimic_envs.gym:VectorEnv",
-            kwargs={"body": _body},
+            kwargs=_kwargs,
         )
 
 

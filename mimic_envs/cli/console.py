@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import pathlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Annotated, Any
 
 import tyro
@@ -73,8 +73,9 @@ def scored_env(
     env_id: str,
     clips: str,
     clip: str | None = None,
-    task: str = "imitation",
+    task: str | None = None,
     grounded: bool = False,
+    settings: Mapping[str, Any] | None = None,
 ) -> tuple[Any, Any]:
     """The environment for scoring and its clips at their own rate, all or only one.
 
@@ -84,13 +85,16 @@ def scored_env(
         env_id: See `EnvId`.
         clips: Name of a clip set, or a file.
         clip: Number or name of the only clip; all if not given.
-        task: Name of the task.
+        task: Name of the task; that of the id if not given.
         grounded: Follow motions whose feet stand on the floor.
+        settings: Other options of the environment.
     """
     from mimic_envs import assembly, tasks
     from mimic_envs import clips as clips_
 
-    body, options = _body(env_id), {"grounded": True} if grounded else {}
+    body, own_task = _body_and_task(env_id)
+    task = own_task if task is None else task
+    options = {**(settings or {}), **({"grounded": True} if grounded else {})}
     if "clips" not in tasks.options_of(task):
         return assembly.make(body, task=task, terminate=False, **options), None
     source = clips_.load(clips, body)
@@ -99,22 +103,28 @@ def scored_env(
     return assembly.make(body, source, task=task, terminate=False, **options), source
 
 
-def _body(env_id: str) -> Any:
-    """The body of an environment id, or its name."""
+def _body_and_task(env_id: str) -> tuple[Any, str]:
+    """The body of an environment id, or its name; and the task."""
     import gymnasium
 
     from mimic_envs import bodies
+    from mimic_envs.options import Options
 
     name = env_id
     if is_outside(env_id):  # as in gymnasium.make: the module may register the body
         import_module("environment id", env_id)
         name = env_id.split(":", 1)[1]
-    registered = {s.id: s.kwargs["body"] for s in gymnasium.registry.values() if _is_ours(s)}
-    names = {**{body: body for body in bodies.names()}, **registered}
+    imitation = Options.task
+    registered = {
+        s.id: (s.kwargs["body"], s.kwargs.get("task", imitation))
+        for s in gymnasium.registry.values()
+        if _is_ours(s)
+    }
+    names = {**{body: (body, imitation) for body in bodies.names()}, **registered}
     if name in names:
         return names[name]
     if is_outside(env_id) and name.isidentifier():
-        return bodies.get(env_id)
+        return bodies.get(env_id), imitation
     raise ValueError(f"{unknown('environment id', name, registered)}; {OUTSIDE} is accepted too")
 
 

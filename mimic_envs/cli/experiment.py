@@ -18,7 +18,7 @@ def experiment(
     controller: str | None = None,
     policy: pathlib.Path | None = None,
     clips: str = "builtin/test",
-    task: str = "imitation",
+    task: str | None = None,
     trials: tuple[str, ...] = (),
     what: str = "metrics,kinematics",
     seed: int = 0,
@@ -36,7 +36,8 @@ def experiment(
         controller: Name of the controller, see `mimic-envs record`.
         policy: Folder of a trained policy.
         clips: Built-in clip set, or path to a clip file, for tasks that follow clips.
-        task: Name of the task, or module:name, or the module that specifies it.
+        task: Name of the task, or module:name, or the module that specifies it; that of the id
+            if not given.
         trials: Names of trials, for imitation of clips; all if not given.
         what: What to record besides the state, with commas, see `mimic-envs record`.
         seed: Of random numbers.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.table import Table
 
-from mimic_envs import ENV_IDS
+from mimic_envs import ENV_IDS, TASK_IDS
 from mimic_envs.cli.console import OUT
 
 
@@ -29,3 +29,8 @@ def list_() -> None:
             end_section=True,
         )
     OUT.print(table)
+    if TASK_IDS:
+        others = Table("id of another task", "body", "task")
+        for env_id, (name, task) in TASK_IDS.items():
+            others.add_row(f"[bold]{env_id}[/bold]", name, task)
+        OUT.print(others)

@@ -17,7 +17,7 @@ def play(
     policy: pathlib.Path | None = None,
     clips: str = "builtin/test",
     clip: str = "0",
-    task: str = "imitation",
+    task: str | None = None,
     out: pathlib.Path = pathlib.Path("clip.mp4"),
     width: int = 640,
     height: int = 480,
@@ -33,7 +33,8 @@ def play(
         policy: Folder of a trained policy; of several training seeds the first one is shown.
         clips: Built-in clip set, or path to a clip file.
         clip: Number or name of the clip, or of the trial of a task that follows no clips.
-        task: Name of the task, or module:name, or the module that specifies it.
+        task: Name of the task, or module:name, or the module that specifies it; that of the id
+            if not given.
         out: The video, an .mp4 file.
         width: Width in pixels.
         height: Height in pixels.

@@ -18,7 +18,7 @@ def record(
     policy: pathlib.Path | None = None,
     rollouts: pathlib.Path | None = None,
     clips: str = "builtin/test",
-    task: str = "imitation",
+    task: str | None = None,
     trials: tuple[str, ...] = (),
     what: str = "state",
     seed: int = 0,
@@ -39,7 +39,8 @@ def record(
         rollouts: In place of both, controls that `mimic-envs score` or a submission has stored
             (-rollouts.npz) for these clips; its first run is repeated.
         clips: Built-in clip set, or path to a clip file, for tasks that follow clips.
-        task: Name of the task, or module:name, or the module that specifies it.
+        task: Name of the task, or module:name, or the module that specifies it; that of the id
+            if not given.
         trials: Names of trials, for imitation of clips; all if not given.
         what: What to record besides the state, with commas: metrics, reference, network,
             observations, kinematics, torques, actuators, contacts, sensors, inverse, or all.

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from gymnasium.envs.registration import EnvSpec
 
-from mimic_envs import ENV_IDS, bodies
+from mimic_envs import ENV_IDS, TASK_IDS, bodies
 from mimic_envs.env import Environment
 
 
@@ -89,9 +89,10 @@ def checked_spec(spec: EnvSpec | None, body: bodies.Body) -> EnvSpec | None:
     """
     if spec is None:
         return None
-    if spec.id in ENV_IDS and ENV_IDS[spec.id] != body.name:
+    owners = ENV_IDS | {env_id: owner for env_id, (owner, _) in TASK_IDS.items()}
+    if owners.get(spec.id, body.name) != body.name:
         raise ValueError(
-            f"{spec.id} is the environment of body {ENV_IDS[spec.id]!r}, got body {body.name!r}: "
+            f"{spec.id} is the environment of body {owners[spec.id]!r}, got body {body.name!r}: "
             f"use the id of that body, or mimic_envs.gym.Env(body={body.name!r})"
         )
     fields = {f.name: getattr(spec, f.name) for f in dataclasses.fields(spec) if f.init}
