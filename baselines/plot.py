@@ -32,7 +32,9 @@ class Arguments:
 
 
 def draw(arguments: Arguments) -> None:
-    """Score with its 95 % interval against environment steps and against wall time.
+    """Score, mean over clips, against environment steps and against wall time.
+
+    The band reaches down to the mean of the quarter of the clips with the lowest scores.
 
     Raises:
         RuntimeError: matplotlib is missing.
@@ -47,12 +49,14 @@ def draw(arguments: Arguments) -> None:
         scored = [x for x in log.read(run) if x["kind"] == "evaluation"]
         if not scored:
             raise ValueError(f"{run} has no scores in {log.NAME}")
-        low, high = np.array([x["score_ci95"] for x in scored]).T
+        scores, low = np.array(
+            [[x["score"], x.get("score_worst_quarter", x["score"])] for x in scored]
+        ).T
         places = ([x["steps"] / 1e6 for x in scored], [x["wall_time_s"] / 60 for x in scored])
-        shown += [x["score"] for x in scored]
+        shown += scores.tolist()
         for axis, place in zip(axes, places, strict=True):
-            axis.plot(place, [x["score"] for x in scored], label=run.name)
-            axis.fill_between(place, low, high, alpha=0.2, linewidth=0)
+            axis.plot(place, scores, label=run.name)
+            axis.fill_between(place, low, scores, alpha=0.2, linewidth=0)
     for axis, label in zip(axes, ("million environment steps", "minutes"), strict=True):
         axis.set_xlabel(label)
         axis.set_xlim(left=0)

@@ -71,11 +71,11 @@ def reward_scale(env: Environment, score_weight: float, discount: float) -> floa
 
 
 def logged(results: scoring.Results) -> dict[str, Any]:
-    """Entries of a log for a score: it, its interval, and the mean of every metric over clips."""
+    """Entries of a log for a score: it, the worst quarter, and the mean of every metric."""
     means = {f"score/{name}": float(np.mean(x)) for name, x in results.metrics.items()}
     # left out where a metric has no frames: JSON has no NaN
     finite = {name: x for name, x in means.items() if np.isfinite(x)}
-    return {"score": results.score, "score_ci95": list(results.score_ci95), **finite}
+    return {"score": results.score, "score_worst_quarter": results.worst_quarter, **finite}
 
 
 def training(arguments: Any, **said: Any) -> dict[str, Any]:
@@ -86,10 +86,10 @@ def training(arguments: Any, **said: Any) -> dict[str, Any]:
 
 def said(steps: int, values: dict[str, Any], clips: str) -> str:
     """A line for people about a score."""
-    low, high = values["score_ci95"]
     return (
         f"{steps:>12,} steps {values['wall_time_s']:7.0f} s   "
-        f"score {values['score']:.4f} ({low:.4f} to {high:.4f}) on {clips}"
+        f"score {values['score']:.4f} (worst quarter of the clips "
+        f"{values['score_worst_quarter']:.4f}) on {clips}"
     )
 
 

@@ -48,7 +48,7 @@ def build(
     submissions: pathlib.Path = verify.SUBMISSIONS,
     verified: pathlib.Path = verify.VERIFIED,
     protocol: str = PROTOCOL,
-    track: str = "builtin",
+    track: str = "generated",
 ) -> None:
     """Make the pages of a protocol and track.
 
@@ -97,6 +97,7 @@ class Site:
         self.pages.globals.update(
             bodies=self.bodies,
             protocol=protocol,
+            track=track,
             tiers=TIERS,
             label=lambda body: body.replace("_", " "),
             date=_date,
@@ -235,7 +236,8 @@ class Site:
                     "authors": list(one.authors),
                     "score": one.score,
                     "interval": one.interval,
-                    "rank": one.rank or None,
+                    "rank": one.rank,
+                    "mean_rank": one.mean_rank,
                     "entries": {body: e.page for body, e in one.entries.items()},
                 }
                 for one in overall
@@ -295,9 +297,9 @@ def _profile(entries: Sequence[Entry]) -> Any:
     lines = []
     for e in entries:
         scores = e.metrics["score"]
-        low, high = statistics.profile_interval(scores, THRESHOLDS)
         values = statistics.performance_profile(scores, THRESHOLDS)
-        lines.append((e.record["name"], values, low, high))
+        band = statistics.profile_interval(scores, THRESHOLDS)
+        lines.append((e.record["name"], values, band))
     return svg.profile(THRESHOLDS, lines)
 
 
@@ -317,8 +319,10 @@ def _summary(e: Entry) -> dict[str, Any]:
         "tier": e.report.tier,
         "rank": e.rank,
         "tied": e.tied,
+        "unranked": e.unranked,
         "score": e.score,
-        "interval": list(e.interval),
+        "worst_quarter": e.worst_quarter,
+        "interval": None if e.interval is None else list(e.interval),
         "seeds": e.record["seeds"],
         "means": {name: _number(x) for name, x in e.metrics.items()},
         "flags": e.report.flags,
@@ -328,7 +332,7 @@ def _summary(e: Entry) -> dict[str, Any]:
 def _flat(e: Entry) -> dict[str, Any]:
     """One row of the table of entries."""
     summary = _summary(e)
-    low, high = summary.pop("interval")
+    low, high = summary.pop("interval") or (None, None)
     means = summary.pop("means")
     summary["authors"] = "; ".join(summary["authors"])
     summary["flags"] = "; ".join(summary["flags"])

@@ -18,10 +18,10 @@ import tyro
 from mimic_envs import ENV_IDS, bodies, clips
 from mimic_envs.clips.similarity import SCORE_CAP
 from mimic_envs.command import run_command
-from mimic_envs.scoring import PROTOCOL, frozen, statistics
+from mimic_envs.scoring import PROTOCOL, STARTS, frozen, statistics
 
 TRAIN = "builtin/train"
-TRACKS = {"builtin": "builtin/test", "practice": "builtin/tiny"}
+TRACKS = {"generated": "builtin/test", "practice": "builtin/tiny"}
 """Clip set of each track that every body has."""
 
 
@@ -68,7 +68,9 @@ def refreshed(record: dict[str, Any]) -> dict[str, Any]:
     }
     constants = {
         "cap_body_lengths": SCORE_CAP,
-        "interval": rules["interval"] | {"draws": statistics.BOOTSTRAP_DRAWS},
+        "starts": dataclasses.asdict(STARTS),
+        "interval": {"level": statistics.LEVEL, "over": "training seeds, Student's t"},
+        "seeds_to_rank": statistics.SEEDS_TO_RANK,
     }
     every_body = {
         track: {name: clip_set(body, clips_name) for name, (_, body) in present.items()}
@@ -99,7 +101,7 @@ def text(record: dict[str, Any]) -> str:
 
 
 def changes(before: Any, after: Any, where: str = "") -> list[str]:
-    """Paths of the values in which two JSON objects differ, such as `tracks.builtin.fly.sha256`."""
+    """Paths of values in which two JSON objects differ, such as `tracks.generated.fly.sha256`."""
     if not (isinstance(before, dict) and isinstance(after, dict)):
         return [] if before == after else [where]
     names = [*before, *(name for name in after if name not in before)]

@@ -35,7 +35,7 @@ SUMMARIES = {
 def make(
     out: pathlib.Path = SUBMISSIONS,
     protocol: str = PROTOCOL,
-    track: str = "builtin",
+    track: str = "generated",
     only: tuple[str, ...] = (),
 ) -> None:
     """Make the entries that are missing.

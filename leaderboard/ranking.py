@@ -19,7 +19,7 @@ from mimic_envs.scoring.submissions.submission import SCHEMA
 from mimic_envs.text import plain
 
 TIERS = ("T2", "T1")
-"""Tiers that are ranked, the most trusted one first."""
+"""Tiers that are shown, the most trusted one first; only the first is ranked."""
 
 
 @dataclasses.dataclass
@@ -32,9 +32,10 @@ class Entry:
         content_hash: What identifies it, see `Submission.content_hash`.
         video: The video that maintainers made of it, if there is one.
         metrics: Arrays (seeds, clips) by name, of the repeated run.
-        score: Interquartile mean of the clip scores.
-        interval: Its 95 % interval.
-        rank: One more than the entries that are better beyond doubt.
+        score: Mean over clips and seeds.
+        worst_quarter: Mean of the quarter of the clips with the lowest scores.
+        interval: 95 % interval of the score over training seeds; None for a single run.
+        rank: See `rank`; None for what is not ranked.
         tied: Whether another entry has the same rank.
     """
 
@@ -44,9 +45,22 @@ class Entry:
     video: pathlib.Path | None
     metrics: dict[str, np.ndarray]
     score: float
-    interval: tuple[float, float]
-    rank: int = 0
+    worst_quarter: float
+    interval: statistics.Interval | None
+    rank: int | None = None
     tied: bool = False
+
+    @property
+    def unranked(self) -> str:
+        """Why it is not ranked; empty if it is."""
+        if self.record["kind"] == "controller":
+            return "a reference: a controller of this package, which knows the equations of motion"
+        if self.report.tier != TIERS[0]:
+            return "replayed only: its policy was not run again"
+        seeds = len(self.metrics["score"])
+        if seeds < statistics.SEEDS_TO_RANK:
+            return f"{seeds} of at least {statistics.SEEDS_TO_RANK} training seeds"
+        return ""
 
     @property
     def expert(self) -> bool:
@@ -84,7 +98,7 @@ class Entry:
 
     def mean(self, name: str) -> float:
         """Mean of a metric over seeds and clips."""
-        return float(self.metrics[name].mean())
+        return statistics.mean(self.metrics[name])
 
 
 def collect(
@@ -130,25 +144,33 @@ def _entry(submission: Submission, report: Report, video: pathlib.Path | None) -
         content_hash=submission.content_hash,
         video=video,
         metrics=metrics,
-        score=statistics.iqm(scores),
-        interval=statistics.iqm_interval(scores),
+        score=statistics.mean(scores),
+        worst_quarter=statistics.worst_quarter(scores),
+        interval=statistics.interval(scores),
     )
 
 
 def rank(entries: Sequence[Entry]) -> None:
-    """Give ranks: an entry is better beyond doubt if its interval lies above another's whole.
+    """Give ranks to the entries of a table that can be ranked.
 
-    A stronger tier is better than a weaker one in any case.
+    In the order of their scores, an entry shares the rank of the entry that begins its group unless
+    it differs from that one significantly; then it begins a group of its own, and its rank is one
+    more than the number of entries before it. So ranks never go against scores, and no entry shares
+    the rank of one that is significantly better.
     """
-    for entry in entries:
-        entry.rank = 1 + sum(_better(other, entry) for other in entries)
-    for entry in entries:
-        entry.tied = sum(other.rank == entry.rank for other in entries) > 1
+    ranked = sorted((e for e in entries if not e.unranked), key=lambda e: -e.score)
+    leader: Entry | None = None
+    for place, entry in enumerate(ranked, 1):
+        if leader is None or _differ(leader.metrics["score"], entry.metrics["score"]):
+            leader, entry.rank = entry, place
+        else:
+            entry.rank = leader.rank
+    for entry in ranked:
+        entry.tied = sum(other.rank == entry.rank for other in ranked) > 1
 
 
-def _better(a: Entry, b: Entry) -> bool:
-    trust, other = TIERS.index(a.report.tier), TIERS.index(b.report.tier)
-    return trust < other or (trust == other and a.interval[0] > b.interval[1])
+def _differ(a: np.ndarray, b: np.ndarray) -> bool:
+    return statistics.difference(a, b).significant
 
 
 @dataclasses.dataclass
@@ -161,8 +183,9 @@ class Overall:
         entries: Its entries by body.
         expert: As `Entry.expert`.
         score: Mean of the bodies' scores; a body without an entry makes it None.
-        interval: Its 95 % interval.
-        rank: As `Entry.rank`; 0 for methods that miss a body.
+        interval: Its 95 % interval over training seeds.
+        mean_rank: Mean of its ranks among the methods that are ranked, body by body.
+        rank: Place by `score`, see `rank`; None for what is not ranked.
         tied: Whether another method has the same rank.
     """
 
@@ -171,9 +194,17 @@ class Overall:
     entries: dict[str, Entry]
     expert: bool
     score: float | None
-    interval: tuple[float, float] | None
-    rank: int = 0
+    interval: statistics.Interval | None
+    mean_rank: float | None = None
+    rank: int | None = None
     tied: bool = False
+
+    @property
+    def unranked(self) -> str:
+        """Why it is not ranked; empty if it is."""
+        if self.score is None:
+            return "has no entries for some bodies"
+        return next((e.unranked for e in self.entries.values() if e.unranked), "")
 
 
 def overall(entries: Sequence[Entry], bodies: Sequence[str]) -> list[Overall]:
@@ -194,34 +225,53 @@ def overall(entries: Sequence[Entry], bodies: Sequence[str]) -> list[Overall]:
         method = Overall(first["name"], tuple(first["authors"]), found, expert, None, None)
         if set(found) == set(bodies):
             scores = [one.metrics["score"] for one in method.entries.values()]
-            method.score, *interval = statistics.mean_over_bodies(scores)
-            method.interval = (interval[0], interval[1])
+            method.score, method.interval = statistics.mean_over_bodies(scores)
         result.append(method)
     for kind in (False, True):
-        _rank_overall([m for m in result if m.interval and m.expert == kind])
+        _rank_overall([m for m in result if not m.unranked and m.expert == kind])
     return sorted(result, key=lambda m: (m.expert, -(m.score or -1), m.name))
 
 
 def _rank_overall(whole: Sequence[Overall]) -> None:
-    for one in whole:
-        above = [
-            m for m in whole if m.interval and one.interval and m.interval[0] > one.interval[1]
-        ]
-        one.rank = 1 + len(above)
-    for one in whole:
-        one.tied = sum(m.rank == one.rank for m in whole) > 1
+    """Give ranks as `rank` does, by Welch's test of the means over bodies."""
+    ranked = sorted(whole, key=lambda m: -(m.score or 0.0))
+    leader: Overall | None = None
+    for place, one in enumerate(ranked, 1):
+        if leader is None or _differ_overall(leader, one):
+            leader, one.rank = one, place
+        else:
+            one.rank = leader.rank
+    for one in ranked:
+        one.tied = sum(m.rank == one.rank for m in ranked) > 1
+        one.mean_rank = float(np.mean([_place(one, body, ranked) for body in one.entries]))
+
+
+def _differ_overall(a: Overall, b: Overall) -> bool:
+    scores = [[e.metrics["score"] for e in m.entries.values()] for m in (a, b)]
+    return statistics.difference_over_bodies(*scores).significant
+
+
+def _place(one: Overall, body: str, whole: Sequence[Overall]) -> float:
+    """Place of a method on one body among these, by score; equal ones share the mean place."""
+    own, scores = one.entries[body].score, [m.entries[body].score for m in whole]
+    return 1 + sum(x > own for x in scores) + 0.5 * (sum(x == own for x in scores) - 1)
 
 
 def comparisons(entries: Sequence[Entry]) -> dict[str, dict[str, Any]]:
-    """Probability of improvement for every ordered pair of one task, by `first|second`."""
+    """Difference in score for every ordered pair of one task, by `first|second`.
+
+    Where both have a single run there is no interval and no p-value, and nobody can say what other
+    seeds would give.
+    """
     result = {}
     for a in entries:
         for b in entries:
             if a is not b and a.task == b.task:
-                ours, theirs = a.metrics["score"], b.metrics["score"]
-                low, high = statistics.improvement_interval(ours, theirs)
+                found = statistics.difference(a.metrics["score"], b.metrics["score"])
                 result[f"{a.page}|{b.page}"] = {
-                    "probability": round(statistics.probability_of_improvement(ours, theirs), 4),
-                    "interval": [round(low, 4), round(high, 4)],
+                    "difference": round(found.mean, 4),
+                    "interval": found.interval and [round(x, 4) for x in found.interval],
+                    "p_value": None if np.isnan(found.p_value) else round(found.p_value, 6),
+                    "improvement": round(found.improvement, 4),
                 }
     return result

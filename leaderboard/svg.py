@@ -14,30 +14,36 @@ except ImportError:  # it comes with jinja2
     ) from None
 
 
-def interval(score: float, low: float, high: float) -> Markup:
+def interval(score: float, ends: tuple[float, float] | None) -> Markup:
     """A score from 0 to 1 with its interval, for a cell of a table that says the numbers too."""
-    x, a, b = (120 * v for v in (score, low, high))
+    whisker = ""
+    if ends is not None:
+        a, b = (120 * v for v in ends)
+        whisker = f'<path class="whisker" d="M{a:.1f} 1V11M{a:.1f} 6H{b:.1f}M{b:.1f} 1V11"/>'
     return Markup(
         f'<svg class="interval" viewBox="0 0 120 12" width="120" height="12" aria-hidden="true">'
         f'<rect class="track" x="0" y="4" width="120" height="4" rx="2"/>'
-        f'<rect class="bar" x="0" y="4" width="{x:.1f}" height="4" rx="2"/>'
-        f'<path class="whisker" d="M{a:.1f} 1V11M{a:.1f} 6H{b:.1f}M{b:.1f} 1V11"/></svg>'
+        f'<rect class="bar" x="0" y="4" width="{120 * score:.1f}" height="4" rx="2"/>'
+        f"{whisker}</svg>"
     )
 
 
 def profile(
-    thresholds: np.ndarray, lines: Sequence[tuple[str, np.ndarray, np.ndarray, np.ndarray]]
+    thresholds: np.ndarray,
+    lines: Sequence[tuple[str, np.ndarray, tuple[np.ndarray, np.ndarray] | None]],
 ) -> Markup:
     """Performance profiles with their bands.
 
     Args:
         thresholds: Scores from 0 to 1, (K,).
-        lines: For each its name, the fractions, and their lower and upper ends, (K,) each.
+        lines: For each its name, the fractions, (K,), and their lower and upper ends, (K,) each,
+            where there is a band.
     """
     frame = _Frame(460, 260, (0, 1), (0, 1))
     parts = [frame.axes("score above", "share of runs")]
-    for i, (_, values, low, high) in enumerate(lines):
-        parts.append(frame.band(thresholds, low, high, f"band s{i}"))
+    for i, (_, values, band) in enumerate(lines):
+        if band is not None:
+            parts.append(frame.band(thresholds, *band, f"band s{i}"))
         parts.append(frame.line(thresholds, values, f"line s{i}"))
     names = ", ".join(name for name, *_ in lines)
     return frame.svg(f"Performance profile of {names}", parts)

@@ -98,7 +98,7 @@ def _place(path: pathlib.Path) -> str:
 def _verdict(report: Report) -> str:
     if not report.metrics:
         return report.tier
-    score = statistics.iqm(np.array(report.metrics["score"], np.float64))
+    score = statistics.mean(np.array(report.metrics["score"], np.float64))
     return f"{report.tier}, score {score:.4f} ({report.seconds:.0f} s)"
 
 

@@ -37,11 +37,14 @@ function show() {
   }
   const a = data.entries[first.value];
   const b = data.entries[second.value];
-  const [low, high] = pair.interval.map((x) => (100 * x).toFixed(0));
-  const percent = (100 * pair.probability).toFixed(0);
+  const sure = pair.interval
+    ? `95 % interval over training seeds ${pair.interval.map((x) => x.toFixed(3)).join(" to ")}, p = ${pair.p_value.toPrecision(2)}`
+    : "each has one run, which says nothing about other training seeds";
+  const percent = (100 * pair.improvement).toFixed(0);
   answer.replaceChildren(element("p",
-    `${a.name} beats ${b.name} with probability ${percent} % (95 % interval ${low} to ${high} %). ` +
-    `Scores: ${a.score.toFixed(3)} and ${b.score.toFixed(3)}.`));
+    `${a.name} scores ${a.score.toFixed(3)}, ${b.name} ${b.score.toFixed(3)}: ` +
+    `a difference of ${pair.difference.toFixed(3)} (${sure}). ` +
+    `On the same clip its runs score more in ${percent} % of the pairs of runs.`));
   const table = document.createElement("table");
   table.append(element("caption", "Score on every clip, mean over seeds"));
   const head = table.createTHead().insertRow();

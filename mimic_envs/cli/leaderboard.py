@@ -32,7 +32,7 @@ def new(
     controller: str = "",
     policy: pathlib.Path | None = None,
     trained_on: tuple[str, ...] = (),
-    track: str = "builtin",
+    track: str = "generated",
     protocol: str = "mimic-2-draft",
     seeds: int = 1,
     summary: str = "",
@@ -50,7 +50,7 @@ def new(
         policy: Folder of a trained policy, or of one for each clip in folders of their names;
             for several training seeds such folders in 0, 1, ...
         trained_on: Clip sets it was trained on, for example builtin/train, or clip files.
-        track: builtin; or practice, which takes seconds and is never ranked.
+        track: generated, recordings; or practice, which takes seconds and is never ranked.
         protocol: Name of the protocol.
         seeds: Runs of a controller; only `random` and `mpc` need more than one.
         summary: What it is, in a sentence or two.

@@ -23,12 +23,13 @@ def score(
     controller: str | None = None,
     policy: pathlib.Path | None = None,
     clips: str = "builtin/test",
-    task: str = "imitation",
+    task: str | None = None,
     seeds: int | None = None,
     protocol: str = "mimic-2-draft",
     out: pathlib.Path | None = None,
     plot: bool = False,
     grounded: bool = False,
+    starts: int = 8,
 ) -> None:
     """Score a controller or a trained policy by a protocol of this package.
 
@@ -43,7 +44,8 @@ def score(
         policy: Folder of a trained policy, or of one for each clip in folders of their names;
             for several training seeds such folders in 0, 1, ...
         clips: Built-in clip set, or path to a clip file, for tasks that follow clips.
-        task: Name of the task, or module:name, or the module that specifies it.
+        task: Name of the task, or module:name, or the module that specifies it; that of the id
+            if not given.
         seeds: Runs of a controller with different random numbers (only `random` and `mpc` need
             more than one), or how many of the training seeds of a policy; all if not given.
         protocol: Name of the protocol.
@@ -51,7 +53,11 @@ def score(
         plot: Also draw the error over time of every clip, as PNG beside the results.
         grounded: Follow motions whose feet stand on the floor without sliding, made from the clips;
             scores are against the clips all the same.
+        starts: Initial states near the reference from which each trial is done, and averaged;
+            the protocol has 8. Results of another number cannot be handed in.
     """
+    import dataclasses
+
     from mimic_envs import scoring
     from mimic_envs.scoring import frozen, recording
 
@@ -60,7 +66,12 @@ def score(
         check_output(out, ".json")
     if plot:
         extras.require("plots", "matplotlib")
-    env, source = scored_env(env_id, clips, task=task, grounded=grounded)
+    if starts < 1:
+        raise ValueError(f"--starts must be at least 1, got {starts}")
+    chosen_starts = dataclasses.replace(scoring.STARTS, count=starts)
+    env, source = scored_env(
+        env_id, clips, task=task, grounded=grounded, settings=chosen_starts.options
+    )
     if source is not None:
         rules.check(source, clips)
     name, chosen = actors(env, controller, policy, seeds)
@@ -69,15 +80,15 @@ def score(
     path = out or pathlib.Path("results") / f"{env.body.name}-{name}-{label}.json"
     check_output(path, ".json")
     with progress(f"scoring {name} on {len(env.task.command.trials)} trials") as report:
-        results = scoring.score(env, chosen, source, label_of_clips, progress=report)
+        results = scoring.score(
+            env, chosen, source, label_of_clips, progress=report, starts=chosen_starts
+        )
     OUT.print(_clip_table(results))  # first, so that a full disk does not take that, too
-    low, high = results.score_ci95
-    OUT.print(
-        f"[bold]score {results.score:.4f}[/bold]  (95 % interval {low:.4f} to {high:.4f}, "
-        "interquartile mean over trials; 1 is perfect)"
-    )
+    OUT.print(f"[bold]score {results.score:.4f}[/bold]  {_explained(results)}")
     if source is not None:
         say("before a limit", _published_units(results))
+    else:
+        say("besides", _besides(results))
     results.save(path)
     arrays, rollouts = path.with_suffix(".npz"), path.with_name(f"{path.stem}-rollouts.npz")
     recording.save_scores(arrays, results)
@@ -131,6 +142,36 @@ def actors(
         return name, [experts.load(folder, env, name) for folder in folders[:seeds]]
 
 
+def _explained(results: Any) -> str:
+    """How sure a score is, and of what it is the mean."""
+    interval, seeds = results.score_ci95, len(results.trajectories)
+    sure = (
+        "one run, so no interval over seeds"
+        if interval is None
+        else f"95 % interval {interval[0]:.4f} to {interval[1]:.4f} over {seeds} seeds"
+    )
+    return (
+        f"(mean over {len(results.trials)} trials from {results.starts['count']} starts each; "
+        f"worst quarter of the trials {results.worst_quarter:.4f}; {sure}; 1 is perfect)"
+    )
+
+
+def _besides(results: Any) -> str:
+    """What is reported of a task beside its score."""
+    said = []
+    if results.success_ci95 is not None:
+        low, high = results.success_ci95
+        said.append(f"success {results.success_rate:.0%} (95 % interval {low:.0%} to {high:.0%})")
+    times = results.metrics.get("time_to_success_s", np.empty(0))
+    if np.isfinite(times).any():
+        said.append(f"after {np.nanmean(times):.2f} s in the mean of the successful trials")
+    apart = results.metrics["pose_distance_deg"]
+    if np.isfinite(apart).any():
+        said.append(f"poses {np.nanmean(apart):.1f} deg from the nearest ones of the clips")
+    said.append(f"action rate {results.metrics['action_rate'].mean():.2f} per second")
+    return ", ".join(said)
+
+
 def _published_units(results: Any) -> str:
     """Errors over the frames before a limit is crossed, in the units of publications."""
     unit = results.body.length_unit
@@ -158,6 +199,8 @@ def _clip_table(results: Any) -> Table:
         "mpjpe": f"error ({results.body.length_unit})",
         "joint_rmse_deg": "joints (deg)",
         "root_angle_deg": "root (deg)",
+        "success": "success",
+        "time_to_success_s": "after (s)",
     }
     columns = {name: title for name, title in known.items() if name in results.metrics}
     title = escape(f"{results.controller} on {results.clips_name}")

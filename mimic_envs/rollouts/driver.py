@@ -100,6 +100,7 @@ def begin(
     chosen: Any,
     keys: jax.Array,
     doses: tuple[tuple[Any, ...], tuple[Any, ...]] = ((), ()),
+    start_keys: jax.Array | None = None,
 ) -> Carry:
     """Start trials.
 
@@ -109,6 +110,7 @@ def begin(
         chosen: What `conditions` returned.
         keys: Random keys of the trials, leading axis (trials,).
         doses: See `Carry`.
+        start_keys: Random keys of the initial states, likewise; `keys` if not given.
     """
     count = len(keys)
     memory = ()
@@ -116,7 +118,8 @@ def begin(
         memory = jax.tree.map(
             lambda x: jnp.broadcast_to(jnp.asarray(x), (count, *np.shape(x))), controller.memory
         )
-    return Carry(_begin(env, keys, chosen), memory, keys, doses)
+    begun = begin_states(env, keys if start_keys is None else start_keys, chosen)
+    return Carry(begun, memory, keys, doses)
 
 
 def trial_keys(seed: int, count: int) -> jax.Array:
@@ -170,7 +173,8 @@ def advance(
 
 
 @jax.jit
-def _begin(env: Environment, keys: jax.Array, chosen: dict[str, jax.Array]) -> State:
+def begin_states(env: Environment, keys: jax.Array, chosen: Any) -> State:
+    """States in which trials begin, leading axis (trials,); see `begin`."""
     return jax.vmap(env.start, (0, 0, None))(keys, chosen, env.task.command.memory)
 
 

@@ -44,6 +44,8 @@ class Trajectory:
         failed_at: The first step whose action was not finite; None if there was none.
         scores: The environment's own score of each frame, (T,), which counts where a task has
             no float64 scorer of its own.
+        success: Whether the task counts as done in each frame, (T,) bool, by its metric `success`;
+            None for a task without one.
     """
 
     qpos: np.ndarray
@@ -53,6 +55,7 @@ class Trajectory:
     crossed: np.ndarray
     failed_at: int | None = None
     scores: np.ndarray | None = None
+    success: np.ndarray | None = None
 
 
 def latched_frames(trajectory: Trajectory) -> dict[str, np.ndarray]:

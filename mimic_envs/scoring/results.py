@@ -8,6 +8,7 @@ import json
 import math
 import os
 import platform
+from collections.abc import Mapping
 from importlib import metadata as packages
 from typing import Any
 
@@ -16,10 +17,10 @@ import numpy as np
 from mimic_envs import bodies
 from mimic_envs.clips import ClipSet
 from mimic_envs.files import atomically
-from mimic_envs.scoring import statistics
+from mimic_envs.scoring import behavior, statistics
 from mimic_envs.scoring.metrics import Trajectory
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -42,6 +43,9 @@ class Results:
         wall_time_s: How long it took.
         grounded: Whether the controller followed motions that were changed so that they can be
             followed better, see `ClipSet.recording`. Scores are against the recording all the same.
+        starts: From where each trial was done, see `protocol.Starts`: metrics and `per_frame` are
+            means over these, and `trajectories` are those of the first.
+        conditions: SHA-256 of what was scored, of tasks besides imitation.
     """
 
     protocol: str
@@ -58,29 +62,49 @@ class Results:
     metrics: dict[str, np.ndarray]
     wall_time_s: float
     grounded: bool = False
+    starts: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    conditions: str = ""
 
     @property
     def score(self) -> float:
-        """Interquartile mean of clip scores over seeds and clips."""
-        return statistics.iqm(self.metrics["score"])
+        """Mean score over clips and seeds."""
+        return statistics.mean(self.metrics["score"])
 
     @property
-    def score_ci95(self) -> tuple[float, float]:
-        """Bootstrap 95 % interval of `score`."""
-        return statistics.iqm_interval(self.metrics["score"])
+    def score_ci95(self) -> tuple[float, float] | None:
+        """95 % interval of `score` over training seeds; None for one."""
+        return statistics.interval(self.metrics["score"])
+
+    @property
+    def success_rate(self) -> float | None:
+        """Share of trials and starts that succeed, mean over seeds; None if nothing can."""
+        found = self.metrics.get("success")
+        return None if found is None else statistics.mean(found)
+
+    @property
+    def success_ci95(self) -> tuple[float, float] | None:
+        """95 % interval of `success_rate`, see `behavior.success_interval`."""
+        found = self.metrics.get("success")
+        return None if found is None else behavior.success_interval(found)
+
+    @property
+    def worst_quarter(self) -> float:
+        """Mean score of the quarter of the clips with the lowest ones."""
+        return statistics.worst_quarter(self.metrics["score"])
 
     def to_json(self) -> dict[str, Any]:
         """Everything but the per-frame arrays, as plain JSON types (NaN becomes null)."""
-        seeds = len(self.per_frame)
+        interval = self.score_ci95
         record = {
             "schema_version": SCHEMA_VERSION,
             "protocol": self.protocol,
             "body": self.body.name,
             "controller": self.controller,
             "score": self.score,
-            "score_ci95": list(self.score_ci95),
-            "score_ci95_resamples": "seeds within clips" if seeds > 1 else "clips",
-            "seeds": seeds,
+            "score_ci95": None if interval is None else list(interval),
+            "score_worst_quarter": self.worst_quarter,
+            "seeds": len(self.per_frame),
+            "starts": dict(self.starts),
             "task": self.task,
             **self._scored(),
             "control_fps": self.control_fps,
@@ -98,7 +122,12 @@ class Results:
         """What was scored: `clips` of imitation, `trials` of other tasks."""
         frames = list(self.frames)
         if self.clips is None:
-            return {"trials": {"names": list(self.trials), "scored_frames": frames}}
+            names = list(self.trials)
+            trials = {"names": names, "scored_frames": frames, "sha256": self.conditions}
+            if self.success_ci95 is None:
+                return {"trials": trials}
+            rate = {"success_rate": self.success_rate, "success_ci95": list(self.success_ci95)}
+            return {"trials": trials, **rate}
         clips: dict[str, Any] = {
             "name": self.clips_name,
             "sha256": self.clips.content_hash,
@@ -121,15 +150,13 @@ class Results:
 
 
 def aggregates(metrics: dict[str, np.ndarray]) -> dict[str, dict[str, float]]:
-    """Interquartile mean and mean of every metric that is a number for all seeds and clips.
+    """Mean of every metric that is a number for all seeds and clips.
 
     Args:
         metrics: Arrays (seeds, clips) by name.
     """
     return {
-        name: {"iqm": statistics.iqm(x), "mean": float(np.mean(x))}
-        for name, x in metrics.items()
-        if np.isfinite(x).all()
+        name: {"mean": statistics.mean(x)} for name, x in metrics.items() if np.isfinite(x).all()
     }
 
 

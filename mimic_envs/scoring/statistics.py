@@ -1,78 +1,160 @@
-"""Aggregates of scores over seeds and clips, after Agarwal et al. 2021 (rliable)."""
+"""Aggregates of scores over training seeds and clips, their intervals, and tests between methods.
+
+The unit of replication is the run: one training seed, scored on all clips. Clips are the benchmark
+and no sample. Within a run the scores of clips vary together, since one set of weights made them,
+so whatever treats them as independent is too sure of itself. Hence each run counts with one number,
+the mean over its clips, and intervals are Student's t over these means. A single run has none.
+
+Differences of two methods are tested by Welch's t test on the means of their runs. Both are means
+over the same clips, so how hard a clip is cancels out.
+"""
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from collections.abc import Sequence
 
 import numpy as np
+import scipy.stats
 
-BOOTSTRAP_DRAWS = 10_000
+LEVEL = 0.95
+"""Coverage of intervals; differences are significant at one minus this."""
+SEEDS_TO_RANK = 5
+"""Training seeds that a method needs to be ranked."""
+
+Interval = tuple[float, float]
 
 
-def iqm(values: np.ndarray) -> float:
-    """Interquartile mean: the mean without the lowest and the highest quarter.
-
-    As `scipy.stats.trim_mean(values, 0.25)`: the number cut on each side is rounded down.
+def run_means(values: np.ndarray) -> np.ndarray:
+    """Mean over clips of each run, (seeds,).
 
     Args:
-        values: Any shape, all entries count alike.
+        values: Scores, (seeds, clips).
     """
-    ordered = np.sort(np.asarray(values, np.float64), axis=None)
-    cut = int(0.25 * ordered.size)
-    return float(ordered[cut : ordered.size - cut].mean())
+    # in ascending order and one layout: the order of clips must not change the last digit
+    return np.sort(np.ascontiguousarray(values, np.float64), axis=1).mean(axis=1)
 
 
-def iqm_interval(
-    values: np.ndarray, level: float = 0.95, draws: int = BOOTSTRAP_DRAWS, seed: int = 0
-) -> tuple[float, float]:
-    """Percentile bootstrap interval of the interquartile mean.
-
-    With several seeds, seeds are resampled within each clip (the clips are the
-    benchmark, not a sample); with one seed, clips are resampled, and the interval
-    says how much the aggregate depends on the choice of clips. The order of seeds and
-    clips changes nothing, not even the last digit.
+def mean(values: np.ndarray) -> float:
+    """Mean over clips and then over runs.
 
     Args:
-        values: Scores, shape (seeds, clips).
+        values: Scores, (seeds, clips).
+    """
+    return float(np.sort(run_means(values)).mean())
+
+
+def worst_quarter(values: np.ndarray) -> float:
+    """Mean over the quarter of the clips with the lowest scores, at least one clip.
+
+    Args:
+        values: Scores, (seeds, clips); a clip's score is its mean over seeds.
+    """
+    clips = np.sort(np.asarray(values, np.float64).mean(axis=0))
+    return float(clips[: max(1, len(clips) // 4)].mean())
+
+
+def interval(values: np.ndarray, level: float = LEVEL) -> Interval | None:
+    """Interval of `mean` over training seeds; None for a single run.
+
+    The mean of the runs plus and minus t times their standard error, as far as it lies within
+    [0, 1]. For run means that are normal it covers as often as it says, whatever the correlation
+    of clips within runs.
+
+    Args:
+        values: Scores from 0 to 1, (seeds, clips).
         level: Coverage of the interval.
-        draws: Bootstrap samples.
-        seed: Of the resampling.
-
-    Returns:
-        Lower and upper end.
     """
-    return percentiles(iqm_samples(values, draws, seed), level)
+    runs = run_means(values)
+    if len(runs) < 2:
+        return None
+    error, freedom = _squared_error(runs), len(runs) - 1
+    return _around(float(np.sort(runs).mean()), error, freedom, level, (0.0, 1.0))
 
 
-def iqm_samples(
-    values: np.ndarray, draws: int = BOOTSTRAP_DRAWS, seed: int | Sequence[int] = 0
-) -> np.ndarray:
-    """Interquartile means of bootstrap samples, (draws,), resampled as in `iqm_interval`.
+@dataclasses.dataclass(frozen=True)
+class Difference:
+    """How much better one method is than another on the same clips.
+
+    Attributes:
+        mean: Difference of their mean scores.
+        interval: Its interval at `LEVEL`; None if both have a single run.
+        p_value: Two-sided, of no difference; NaN if both have a single run.
+        improvement: Probability that a random run of the first beats one of the second on a
+            random clip (Agarwal et al. 2021); a tie counts half. It says nothing about other seeds.
+    """
+
+    mean: float
+    interval: Interval | None
+    p_value: float
+    improvement: float
+
+    @property
+    def significant(self) -> bool:
+        """Whether there is a difference at `LEVEL`."""
+        return self.p_value < 1.0 - LEVEL
+
+
+def difference(ours: np.ndarray, theirs: np.ndarray) -> Difference:
+    """Compare two methods.
+
+    A method with a single run counts as known exactly: one run of a deterministic controller is
+    all there is to know of it. Of two such methods there is a difference without an interval.
 
     Args:
-        values: Scores, shape (seeds, clips).
-        draws: Bootstrap samples.
-        seed: Of the resampling.
+        ours: Scores of the first, (seeds, clips).
+        theirs: Of the second, (seeds', clips), on the same clips.
+
+    Raises:
+        ValueError: They have different numbers of clips.
     """
-    samples = _resampled(_ordered(values), draws, np.random.default_rng(seed)).reshape(draws, -1)
-    samples = np.sort(samples, axis=1)
-    cut = int(0.25 * samples.shape[1])
-    return samples[:, cut : samples.shape[1] - cut].mean(axis=1)
+    ours, theirs = np.asarray(ours, np.float64), np.asarray(theirs, np.float64)
+    if ours.shape[1] != theirs.shape[1]:
+        raise ValueError(
+            f"methods are compared clip by clip, but one has {ours.shape[1]} clips and the "
+            f"other {theirs.shape[1]}"
+        )
+    return difference_over_bodies([ours], [theirs])
 
 
-def mean_over_bodies(values: Sequence[np.ndarray]) -> tuple[float, float, float]:
-    """Unweighted mean of the bodies' interquartile means, with its bootstrap 95 % interval.
+def difference_over_bodies(ours: Sequence[np.ndarray], theirs: Sequence[np.ndarray]) -> Difference:
+    """Compare two methods by their unweighted mean over bodies, see `difference`.
 
     Args:
-        values: Scores of each body, shape (seeds, clips) each.
+        ours: Scores of the first for each body, (seeds, clips) each.
+        theirs: Of the second, for the same bodies and clips.
+    """
+    apart = mean_over_bodies(ours)[0] - mean_over_bodies(theirs)[0]
+    improvement = float(np.mean([_won(a, b) for a, b in zip(ours, theirs, strict=True)]))
+    parts = _parts(ours) + _parts(theirs)
+    if not parts:
+        return Difference(apart, None, math.nan, improvement)
+    error, freedom = _combined(parts)
+    if error == 0.0:
+        return Difference(apart, (apart, apart), float(apart == 0.0), improvement)
+    p_value = float(2.0 * scipy.stats.t.sf(abs(apart) / math.sqrt(error), freedom))
+    interval = _around(apart, error, freedom, LEVEL, (-1.0, 1.0))
+    return Difference(apart, interval, p_value, improvement)
+
+
+def mean_over_bodies(values: Sequence[np.ndarray]) -> tuple[float, Interval | None]:
+    """Unweighted mean of the bodies' means, and its interval over training seeds.
+
+    Runs of different bodies are independent, so their squared standard errors add up; degrees of
+    freedom are Satterthwaite's.
+
+    Args:
+        values: Scores of each body, (seeds, clips) each.
 
     Returns:
-        The mean, and the lower and upper end.
+        The mean; and the interval, None if no body has more than one run.
     """
-    means = [iqm(x) for x in values]
-    samples = [iqm_samples(x, seed=(0, i)) for i, x in enumerate(values)]  # independent
-    low, high = percentiles(np.mean(samples, axis=0), 0.95)
-    return float(np.mean(means)), low, high
+    center, parts = float(np.mean([mean(x) for x in values])), _parts(values)
+    if not parts:
+        return center, None
+    error, freedom = _combined(parts)
+    return center, _around(center, error, freedom, LEVEL, (0.0, 1.0))
 
 
 def performance_profile(values: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
@@ -90,109 +172,68 @@ def performance_profile(values: np.ndarray, thresholds: np.ndarray) -> np.ndarra
 
 
 def profile_interval(
-    values: np.ndarray,
-    thresholds: np.ndarray,
-    level: float = 0.95,
-    draws: int = 2_000,
-    seed: int = 0,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Pointwise bootstrap interval of the performance profile, resampled as `iqm_interval`.
+    values: np.ndarray, thresholds: np.ndarray, level: float = LEVEL
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Pointwise interval of the performance profile over training seeds; None for a single run.
 
     Args:
-        values: Scores, shape (seeds, clips).
+        values: Scores, (seeds, clips).
         thresholds: See `performance_profile`, (K,).
         level: Coverage of the interval at each threshold.
-        draws: Bootstrap samples.
-        seed: Of the resampling.
 
     Returns:
         Lower and upper ends, (K,) each.
     """
-    samples = _resampled(_ordered(values), draws, np.random.default_rng(seed)).reshape(draws, -1)
-    profiles = np.stack([np.mean(samples > t, axis=1) for t in thresholds], axis=1)
-    tail = 0.5 * (1 - level)
-    low, high = np.quantile(profiles, [tail, 1 - tail], axis=0)
-    return low, high
+    values = np.asarray(values, np.float64)
+    if len(values) < 2:
+        return None
+    above = np.stack([performance_profile(run, thresholds) for run in values])
+    center = above.mean(axis=0)
+    error = above.std(axis=0, ddof=1) / math.sqrt(len(values))
+    half = scipy.stats.t.ppf(0.5 + level / 2, len(values) - 1) * error
+    return np.clip(center - half, 0, 1), np.clip(center + half, 0, 1)
 
 
-def probability_of_improvement(ours: np.ndarray, theirs: np.ndarray) -> float:
-    """How probably a random seed of one method beats one of another, averaged over clips.
-
-    On each clip this is the Mann-Whitney statistic over its number of pairs; a tie counts half.
-
-    Args:
-        ours: Scores of one method, (seeds, clips).
-        theirs: Of the other on the same clips, (seeds', clips).
-
-    Raises:
-        ValueError: They have different numbers of clips.
-    """
-    ours, theirs = np.asarray(ours, np.float64), np.asarray(theirs, np.float64)
-    if ours.shape[1] != theirs.shape[1]:
-        raise ValueError(
-            f"methods are compared clip by clip, but one has {ours.shape[1]} clips and the "
-            f"other {theirs.shape[1]}"
-        )
-    return float(_wins(ours[None], theirs[None])[0])
-
-
-def improvement_interval(
-    ours: np.ndarray,
-    theirs: np.ndarray,
-    level: float = 0.95,
-    draws: int = 2_000,
-    seed: int = 0,
-) -> tuple[float, float]:
-    """Bootstrap interval of `probability_of_improvement`.
-
-    Where both methods have several seeds, each one's are resampled within clips;
-    otherwise clips are, the same for both.
+def wilson(successes: int, trials: int, level: float = LEVEL) -> Interval:
+    """Wilson's interval of a success rate.
 
     Args:
-        ours: Scores of one method, (seeds, clips).
-        theirs: Of the other on the same clips, (seeds', clips).
+        successes: How often it succeeded.
+        trials: Of how many independent trials, at least one.
         level: Coverage of the interval.
-        draws: Bootstrap samples.
-        seed: Of the resampling.
-
-    Returns:
-        Lower and upper end.
     """
-    ours, theirs = np.asarray(ours, np.float64), np.asarray(theirs, np.float64)
-    generator = np.random.default_rng(seed)
-    if min(len(ours), len(theirs)) > 1:
-        a, b = (_resampled(x, draws, generator) for x in (ours, theirs))
-        return percentiles(_wins(a, b), level)
-    per_clip = np.array(
-        [_wins(ours[None, :, [c]], theirs[None, :, [c]])[0] for c in range(ours.shape[1])]
-    )
-    rows = generator.integers(0, len(per_clip), (draws, len(per_clip)))
-    return percentiles(per_clip[rows].mean(axis=1), level)
+    found = scipy.stats.binomtest(successes, trials).proportion_ci(level, method="wilson")
+    return float(found.low), float(found.high)
 
 
-def _wins(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
-    """Fraction of pairs of seeds that the first wins, of draws (D, seeds, clips), (D,)."""
-    difference = ours[:, :, None, :] - theirs[:, None, :, :]
-    return ((difference > 0) + 0.5 * (difference == 0)).mean(axis=(1, 2, 3))
+def _won(ours: np.ndarray, theirs: np.ndarray) -> float:
+    """Fraction of pairs of runs, on the same clip, that the first wins; a tie counts half."""
+    won = ours[:, None] - theirs[None]
+    return float(((won > 0) + 0.5 * (won == 0)).mean())
 
 
-def _ordered(values: np.ndarray) -> np.ndarray:
-    """Seeds in ascending order within each clip, and clips by their seeds."""
-    values = np.sort(np.asarray(values, np.float64), axis=0)
-    return values[:, np.lexsort(values[::-1])]
+def _parts(values: Sequence[np.ndarray]) -> list[tuple[float, int]]:
+    """Squared standard errors in a mean over bodies, with their degrees of freedom."""
+    share = 1.0 / len(values) ** 2
+    return [(share * _squared_error(run_means(x)), len(x) - 1) for x in values if len(x) > 1]
 
 
-def _resampled(values: np.ndarray, draws: int, generator: np.random.Generator) -> np.ndarray:
-    """Bootstrap samples, (draws, seeds, clips): see `iqm_interval`."""
-    seeds, clips = values.shape
-    if seeds > 1:
-        rows = generator.integers(0, seeds, (draws, seeds, clips))
-        return values[rows, np.arange(clips)]
-    return values[:, generator.integers(0, clips, (draws, clips))].transpose(1, 0, 2)
+def _squared_error(runs: np.ndarray) -> float:
+    """Squared standard error of the mean of several runs."""
+    return float(np.sort(runs).var(ddof=1)) / len(runs)
 
 
-def percentiles(samples: np.ndarray, level: float) -> tuple[float, float]:
-    """Ends of the central interval of samples that has this share of them."""
-    tail = 0.5 * (1 - level)
-    low, high = np.quantile(samples, [tail, 1 - tail])
-    return float(low), float(high)
+def _combined(parts: Sequence[tuple[float, int]]) -> tuple[float, float]:
+    """Sum of squared standard errors, and Satterthwaite's degrees of freedom of it."""
+    total = sum(error for error, _ in parts)
+    if total == 0.0:
+        return 0.0, float(sum(n for _, n in parts))
+    return total, total**2 / sum(error**2 / n for error, n in parts)
+
+
+def _around(
+    center: float, squared_error: float, freedom: float, level: float, within: Interval
+) -> Interval:
+    """Interval of Student's t about a number, cut to where it can lie."""
+    half = float(scipy.stats.t.ppf(0.5 + level / 2, freedom)) * math.sqrt(squared_error)
+    return max(center - half, within[0]), min(center + half, within[1])

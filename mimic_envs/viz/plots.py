@@ -43,10 +43,9 @@ def error_over_time(results: Results, path: str | os.PathLike[str]) -> None:
             _draw_clip(axis, results, i)
         else:
             axis.set_visible(False)
-    low, high = results.score_ci95
     figure.suptitle(
         f"{results.controller} on {results.clips_name} ({results.body.name}): "
-        f"score {results.score:.3f} [{low:.3f}, {high:.3f}]",
+        f"score {results.score:.3f}, worst quarter {results.worst_quarter:.3f}",
         fontsize=10,
     )
     figure.supxlabel("time (s)", fontsize=9)

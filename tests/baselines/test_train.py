@@ -159,7 +159,7 @@ def test_curves_show_every_score(
     (tmp_path / "config.json").write_text('{"eval_clips": "builtin/test"}')
     records = Log(tmp_path, 0)
     for i, score in enumerate(scores):
-        values = {"wall_time_s": 60.0 * i, "score": score, "score_ci95": [score, score]}
+        values = {"wall_time_s": 60.0 * i, "score": score, "score_worst_quarter": score}
         records.write("evaluation", i, 1000 * i, values)
     records.close()
     figures = []

@@ -173,8 +173,8 @@ def test_tables_sort_with_the_keyboard(site, visit) -> None:
 def test_cells_without_a_number_sort_last(site, visit) -> None:
     page = visit.open(site / "index.html")
     table = page.locator("table.sortable >> nth=0")
-    table.get_by_role("button", name="rank").press("Enter")
-    assert column(page, 0) == ["1", "none", "none", "none"]
+    table.get_by_role("button", name="rank", exact=True).press("Enter")
+    assert column(page, 0) == ["1", "not ranked", "not ranked", "not ranked"]
 
 
 def test_a_filter_hides_rows(site, visit) -> None:
@@ -203,7 +203,10 @@ def test_two_entries_are_compared(site, visit) -> None:
     assert rivals == [f"worm-20261101-{name}" for name in ("apart", "equal", "poor", "replayed")]
     second.select_option("worm-20261101-poor")
     answer = page.locator("#answer").inner_text()
-    assert "good beats poor with probability 100 % (95 % interval 100 to 100 %)" in answer
+    assert answer.startswith("good scores 0.")
+    assert "a difference of 0.600 (95 % interval over training seeds" in answer
+    second.select_option("worm-20261101-replayed")
+    assert "95 % interval over training seeds" in page.locator("#answer").inner_text()
     second.select_option("worm-20261101-equal")
     assert "<script>" in page.locator("#answer").inner_text()
     assert page.locator("#clips tbody tr").count() == page.locator("#clips tbody th").count() > 4

@@ -22,9 +22,9 @@ from tests.leaderboard.conftest import fill_in
 WALKERS = ("fly", "rodent", "stick_insect")
 MEGABYTE = 1_000_000
 BODIES = [
-    *("mouse_arm", "stick_insect", "worm"),
-    # `mpc` and `wbc` take minutes
-    *(pytest.param(name, marks=pytest.mark.nightly) for name in ("fly", "rodent")),
+    *("mouse_arm", "worm"),
+    # `wbc` from all starts takes minutes
+    *(pytest.param(x, marks=pytest.mark.nightly) for x in ("fly", "rodent", "stick_insect")),
 ]
 
 
@@ -54,12 +54,12 @@ def test_every_body_has_its_controllers(name: str, tmp_path: pathlib.Path) -> No
 
 def score(metrics: dict) -> float:
     """The aggregate score of a report."""
-    return statistics.iqm(np.array(metrics["score"]))
+    return statistics.mean(np.array(metrics["score"]))
 
 
 def test_the_controls_of_every_body_fit_in_a_megabyte(body: bodies.Body) -> None:
     """As float32 and before compression, for one run on all ranked clips."""
-    steps = sum(frozen.get(PROTOCOL).clips("builtin", body.name).scored_frames)
+    steps = sum(frozen.get(PROTOCOL).clips("generated", body.name).scored_frames)
     assert 4 * steps * body.model.nu < MEGABYTE
 
 
@@ -166,7 +166,7 @@ def test_all_of_them_are_shown_with_their_verified_scores(
     by_method = {named(e): e for e in found}
     assert min(by_method["pd"].score, by_method["ppo-with-pd"].score) > 0.5
     assert max(by_method["zero"].score, by_method["random"].score) < 0.5
-    assert by_method["zero"].rank > by_method["ppo-with-pd"].rank
+    assert {e.rank for e in found} == {None}  # references, and two seeds only
     build.build(tmp_path, board / "submissions", board / "verified")
     page = (tmp_path / "bodies" / "mouse_arm.html").read_text()
     for one in found:

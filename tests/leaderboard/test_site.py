@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from leaderboard import ranking
+from leaderboard.judge import Report
 from mimic_envs.scoring import PROTOCOL, frozen, statistics
 from tests.leaderboard import made_up
 
@@ -39,14 +40,14 @@ def test_only_what_was_verified_is_shown(board) -> None:
 
 
 def test_ranks_and_ties(board) -> None:
-    """Overlapping intervals tie; a stronger tier is above a weaker one whatever the score."""
+    """What a test cannot tell apart is tied; what was only replayed has no rank."""
     entries = [e for e in collect(board)[0] if e.record["body"] == "worm"]
     found = {named(e): (e.rank, e.tied) for e in entries}
     assert found == {
         "equal": (1, True),
         "good": (1, True),
         "poor": (3, False),
-        "replayed": (4, False),
+        "replayed": (None, False),
         "apart": (1, False),  # an expert
     }
 
@@ -56,9 +57,45 @@ def test_overall_counts_bodies_alike(board) -> None:
     methods = ranking.overall(entries, sorted(frozen.get(PROTOCOL).env_ids))
     assert methods[0].name == "good"
     assert methods[0].rank == 1
-    own = [statistics.iqm(e.metrics["score"]) for e in entries if named(e) == "good"]
+    own = [statistics.mean(e.metrics["score"]) for e in entries if named(e) == "good"]
     assert methods[0].score == pytest.approx(np.mean(own))
-    assert all(m.score is None and m.rank == 0 for m in methods[1:])
+    assert all(m.score is None and m.rank is None for m in methods[1:])
+
+
+def made_entry(scores: np.ndarray, kind: str = "generalist", tier: str = "T2") -> ranking.Entry:
+    """An entry with these scores, (seeds, clips)."""
+    metrics = {"score": scores}
+    mean = statistics.mean(scores)
+    return ranking.Entry({"kind": kind}, Report(tier, []), "", None, metrics, mean, 0.0, None)
+
+
+def around(level: float, spread: float, seeds: int = 5) -> np.ndarray:
+    """Scores of runs that lie evenly about a level, (seeds, 2)."""
+    return np.repeat(level + spread * np.linspace(-1, 1, seeds)[:, None], 2, axis=1)
+
+
+def test_ranks_have_no_chains() -> None:
+    """A is no better than B beyond doubt, nor B than C, but A than C: so C is not first, too."""
+    a, b, c = (made_entry(around(level, 0.02)) for level in (0.76, 0.74, 0.72))
+    assert not statistics.difference(a.metrics["score"], b.metrics["score"]).significant
+    assert not statistics.difference(b.metrics["score"], c.metrics["score"]).significant
+    ranking.rank([c, a, b])
+    assert [(x.rank, x.tied) for x in (a, b, c)] == [(1, True), (1, True), (3, False)]
+
+
+@pytest.mark.parametrize(
+    ("entry", "reason"),
+    [
+        (made_entry(around(0.9, 0.01, seeds=4)), "4 of at least 5 training seeds"),
+        (made_entry(around(0.9, 0.01), tier="T1"), "replayed only"),
+        (made_entry(around(0.9, 0.01), kind="controller"), "a reference"),
+    ],
+)
+def test_what_cannot_be_ranked_takes_no_rank(entry: ranking.Entry, reason: str) -> None:
+    other = made_entry(around(0.5, 0.01))
+    ranking.rank([entry, other])
+    assert entry.unranked.startswith(reason)
+    assert (entry.rank, other.rank) == (None, 1)
 
 
 class TestRowsOfAllBodies:
@@ -285,7 +322,7 @@ def test_a_body_without_entries_says_so_beside_others(board, tmp_path) -> None:
     from leaderboard import build
 
     entries = [e for e in collect(board)[0] if e.record["body"] != "fly"]
-    build.Site(tmp_path, frozen.get(PROTOCOL), "builtin", entries).write()
+    build.Site(tmp_path, frozen.get(PROTOCOL), "generated", entries).write()
     text = (tmp_path / "index.html").read_text()
     assert text.count(NO_ENTRY) == 1
     assert text.index('<h2 id="fly">') < text.index(NO_ENTRY) < text.index('<h2 id="mouse_arm">')
@@ -301,7 +338,7 @@ def test_every_page_says_that_a_draft_is_provisional(any_site, tmp_path) -> None
         assert "Scores under it are provisional." in path.read_text(), path
     assert json.loads((any_site / "data" / "leaderboard.json").read_text())["draft"] is True
     assert "draft" in Page(any_site / "about.html").ids
-    build.Site(tmp_path, dataclasses.replace(protocol, draft=False), "builtin", []).write()
+    build.Site(tmp_path, dataclasses.replace(protocol, draft=False), "generated", []).write()
     for path in tmp_path.rglob("*.html"):
         assert "provisional" not in path.read_text(), path
 
@@ -360,11 +397,17 @@ def test_data_says_what_the_pages_say(site, board) -> None:
         assert float(row["score"]) == entry.score
         text = (site / "submissions" / f"{entry.page}.html").read_text()
         assert f"{entry.score:.3f}" in text
-        assert f"{entry.interval[0]:.3f} to {entry.interval[1]:.3f}" in text
+        ends = "one run, no interval"
+        if entry.interval is not None:
+            ends = f"{entry.interval[0]:.3f} to {entry.interval[1]:.3f}"
+        assert ends in text
     with (site / "data" / "clips.csv").open() as file:
         assert sum(1 for _ in csv.DictReader(file)) == sum(e.metrics["score"].size for e in entries)
     pair = whole["comparisons"]["worm-20261101-good|worm-20261101-poor"]
-    assert pair == {"probability": 1.0, "interval": [1.0, 1.0]}
+    assert pair["difference"] == pytest.approx(0.6, abs=1e-3)
+    assert pair["interval"][0] < 0.6 < pair["interval"][1]
+    assert pair["improvement"] == 1.0
+    assert pair["p_value"] < 0.001
 
 
 def test_two_builds_are_the_same(site, board, tmp_path) -> None:

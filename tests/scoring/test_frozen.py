@@ -15,7 +15,7 @@ import pytest
 from leaderboard import draft
 from mimic_envs import ENV_IDS, bodies, cli, clips
 from mimic_envs.clips.similarity import SCORE_CAP
-from mimic_envs.scoring import PROTOCOL, frozen, statistics
+from mimic_envs.scoring import PROTOCOL, STARTS, frozen, statistics
 
 # written down here too, so that nobody changes a file and its hash in one go without noticing
 FROZEN: dict[str, str] = {}
@@ -94,7 +94,7 @@ class TestDraft:
     ) -> None:
         expected = record | {"protocol": "x-1-draft", "kinds": {"expert": "as people said"}}
         old = copy.deepcopy(expected)
-        old["tracks"]["builtin"]["worm"]["clip_sha256"][0] = "0" * 64
+        old["tracks"]["generated"]["worm"]["clip_sha256"][0] = "0" * 64
         old["rules"]["body_length"]["fly"] = 7
         del old["bodies"]["mouse_arm"]
         old["bodies"]["unicorn"] = old["bodies"]["fly"]
@@ -107,7 +107,7 @@ class TestDraft:
             "changed: rules.body_length.fly",
             "changed: bodies.unicorn",
             "changed: bodies.mouse_arm",
-            "changed: tracks.builtin.worm.clip_sha256",
+            "changed: tracks.generated.worm.clip_sha256",
             "wrote x-1-draft.json",
         ]
 
@@ -125,7 +125,7 @@ class TestDraft:
 
 
 def test_shipped_clips_are_the_frozen_ones(protocol: frozen.Protocol, body: bodies.Body) -> None:
-    every = [protocol.test["builtin"], protocol.test["practice"], protocol.train]
+    every = [protocol.test["generated"], protocol.test["practice"], protocol.train]
     for sets in every:
         kept = sets[body.name]
         assert frozen.freeze(clips.load(kept.name, body), kept.name, body) == kept
@@ -134,7 +134,7 @@ def test_shipped_clips_are_the_frozen_ones(protocol: frozen.Protocol, body: bodi
 def test_other_clips_under_the_same_name_are_refused(protocol: frozen.Protocol) -> None:
     other = clips.load("builtin/tiny", "worm")
     with pytest.raises(ValueError, match="these are other clips"):
-        frozen.check_clips(protocol.clips("builtin", "worm"), other)
+        frozen.check_clips(protocol.clips("generated", "worm"), other)
     changed = dataclasses.replace(other, qpos=other.qpos + np.float32(1e-6))
     with pytest.raises(ValueError, match="these are other clips"):
         frozen.check_clips(protocol.clips("practice", "worm"), changed)
@@ -156,7 +156,10 @@ def test_rules_are_what_the_code_does(protocol: frozen.Protocol) -> None:
         assert inspect.signature(command).parameters["protocol"].default == PROTOCOL
     assert protocol.env_ids == {body: env_id for env_id, body in ENV_IDS.items()}
     assert rules["cap_body_lengths"] == SCORE_CAP
-    assert rules["interval"]["draws"] == statistics.BOOTSTRAP_DRAWS
+    assert rules["interval"]["level"] == statistics.LEVEL
+    assert rules["seeds_to_rank"] == statistics.SEEDS_TO_RANK
+    assert rules["starts"] == dataclasses.asdict(STARTS)
+    assert inspect.signature(cli.score).parameters["starts"].default == STARTS.count
     for name in protocol.env_ids:
         body = bodies.get(name)
         assert rules["observation"][name] == {
@@ -181,9 +184,9 @@ def test_test_clips_are_no_training_clips(protocol: frozen.Protocol) -> None:
 def test_bad_names(protocol: frozen.Protocol) -> None:
     with pytest.raises(ValueError, match=f"did you mean '{PROTOCOL}'"):
         frozen.get("mimic2draft")
-    with pytest.raises(ValueError, match="did you mean 'builtin'"):
-        protocol.clips("built-in", "rodent")
+    with pytest.raises(ValueError, match="did you mean 'generated'"):
+        protocol.clips("generate", "rodent")
     with pytest.raises(ValueError, match="did you mean 'rodent'"):
-        protocol.clips("builtin", "rodnt")
+        protocol.clips("generated", "rodnt")
     with pytest.raises(ValueError, match="is closed: the published recordings"):
         protocol.clips("recordings", "rodent")

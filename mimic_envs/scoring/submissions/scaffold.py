@@ -33,7 +33,7 @@ def new(
     policy: pathlib.Path | None = None,
     trained_on: Sequence[str] = (),
     protocol: str = scoring.PROTOCOL,
-    track: str = "builtin",
+    track: str = "generated",
     seeds: int = 1,
     agree: bool = False,
     summary: str = "",
@@ -69,7 +69,7 @@ def new(
     folder = root / protocol / body / slug
     if folder.exists():
         raise ValueError(f"{folder} exists already: choose another name or remove it")
-    env = assembly.make(body, source, terminate=False)
+    env = assembly.make(body, source, terminate=False, **scoring.STARTS.options)
     actors: list[scoring.Actor]
     if policy is None:
         actors = [controllers.make(controller, env)] * seeds
@@ -78,7 +78,9 @@ def new(
         weights = policies.folders(policy)
         actors = [experts.load(one, env, name) for one in weights]
     hashes = [clips_.load(clips, body).content_hash for clips in trained_on]
-    scored = scoring.score(env, actors, source, rules.clips(track, body).name, progress=progress)
+    scored = scoring.score(
+        env, actors, source, rules.clips(track, body).name, progress=progress, starts=scoring.STARTS
+    )
     _write_run(folder, env, scored, weights)
     record = {
         "schema_version": SCHEMA_VERSION,

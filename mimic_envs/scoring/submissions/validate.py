@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import itertools
 import pathlib
@@ -15,6 +16,7 @@ from mimic_envs import assembly, controllers
 from mimic_envs.env import Environment
 from mimic_envs.messages import unknown
 from mimic_envs.scoring import experts, frozen, policies, results, statistics, untrusted
+from mimic_envs.scoring.protocol import STARTS
 from mimic_envs.scoring.recording import Rollouts, load_scores
 from mimic_envs.scoring.submissions import identity, schema
 from mimic_envs.scoring.submissions.submission import SCHEMA, Submission
@@ -199,9 +201,8 @@ def make_env(submission: Submission) -> Environment:
 
 @functools.lru_cache(maxsize=8)
 def _env(protocol: str, track: str, body: str) -> Environment:
-    return assembly.make(
-        body, frozen.load_clips(frozen.get(protocol), track, body), terminate=False
-    )
+    source = frozen.load_clips(frozen.get(protocol), track, body)
+    return assembly.make(body, source, terminate=False, **STARTS.options)
 
 
 def _aggregates(metrics: dict[str, np.ndarray], submission: Submission) -> Iterator[str]:
@@ -210,10 +211,12 @@ def _aggregates(metrics: dict[str, np.ndarray], submission: Submission) -> Itera
     if not isinstance(said, dict):
         yield "results.json: not a JSON object"
         return
-    low, high = statistics.iqm_interval(metrics["score"])
+    interval = statistics.interval(metrics["score"])
     expected = {
-        "score": statistics.iqm(metrics["score"]),
-        "score_ci95": [low, high],
+        "score": statistics.mean(metrics["score"]),
+        "score_ci95": None if interval is None else list(interval),
+        "score_worst_quarter": statistics.worst_quarter(metrics["score"]),
+        "starts": dataclasses.asdict(STARTS),
         "aggregates": results.aggregates(metrics),
         "per_clip": {name: x.tolist() for name, x in metrics.items()},
         "protocol": submission.record["protocol"],
