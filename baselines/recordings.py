@@ -1,12 +1,11 @@
 """Policies of recordings of real animals: the data they learn from, and what they score.
 
-    python -m baselines.recordings prepare FOLDER --out recordings
+    mimic-envs clips prepare FOLDER --out recordings
     python -m baselines.train --clips recordings/fly-train.h5 ...
-    python -m baselines.recordings publish runs/fly
+    python -m baselines.recordings runs/fly
 
-`prepare` cuts the recordings of every body into a part to learn from and a part held out.
-`publish` copies the policy of a run to `baselines/policies/`, with the scores of it and of `pd`
-on both parts and the command that trained it.
+copies the policy of a run to `baselines/policies/`, with the scores of it and of `pd` on the part
+to learn from and on the part held out, and the command that trained it.
 """
 
 from __future__ import annotations
@@ -28,83 +27,12 @@ from baselines import runs, terminal, train
 from baselines.checkpoints import read_json, write_json
 from mimic_envs import clips as clips_
 from mimic_envs import controllers, scoring
-from mimic_envs.clips import ClipSet
+from mimic_envs.clips import ClipSet, recorded
 from mimic_envs.command import as_command
 from mimic_envs.env import Environment
 from mimic_envs.scoring import policies
 
 POLICIES = pathlib.Path(__file__).parent / "policies"
-PARTS = ("train", "test")
-SOURCES = {
-    "fly": "reference_clips.h5",
-    "mouse_arm": ".",
-    "rodent": "reference_clips.h5",
-    "stick_insect": "reference_clips.h5",
-    "worm": "published_rollout.npz",
-}
-"""File of each body in its folder, or the whole folder."""
-UNITS = {"worm": "mm"}
-"""Where the layout of the file has no known unit."""
-LEARNT_S = {"fly": 0.8, "stick_insect": 10.6, "worm": 5.0}
-"""Where there is one recording: how much of its beginning is learned from."""
-HELD_OUT = {"mouse_arm": 0.2, "rodent": 0.25}
-"""Where there are several: the share of the frames that is held out, in whole clips. They are of
-one session, so the animal, and for the mouse the task, is the same in both parts."""
-
-
-def load(body: str, folder: pathlib.Path) -> ClipSet:
-    """All recordings of a body as one set.
-
-    Args:
-        body: Its name.
-        folder: Folder of its recordings.
-
-    Raises:
-        FileNotFoundError: They are not there.
-    """
-    return clips_.import_clips(folder / SOURCES[body], body, unit=UNITS.get(body))[0]
-
-
-def cut(body: str, folder: pathlib.Path) -> dict[str, ClipSet]:
-    """The parts of a body's recordings by name.
-
-    Args:
-        body: Its name.
-        folder: Folder of its recordings.
-
-    Raises:
-        FileNotFoundError: They are not there.
-    """
-    clips = load(body, folder)
-    if body in HELD_OUT:
-        return clips_.split(clips, HELD_OUT[body], session=None).apply(clips)
-    stop_s = LEARNT_S[body]
-    return {"train": clips_.trim(clips, stop_s=stop_s), "test": clips_.trim(clips, start_s=stop_s)}
-
-
-@dataclasses.dataclass(frozen=True)
-class Prepare:
-    """Cut recordings into what is learned from and what is held out."""
-
-    data: Annotated[pathlib.Path, tyro.conf.Positional]
-    """Folder with a folder of recordings for each body."""
-    out: pathlib.Path = pathlib.Path("recordings")
-    """Folder for <body>-train.h5 and <body>-test.h5."""
-
-    def run(self, console: Console) -> None:
-        """Write the files of all bodies that have recordings."""
-        found = [body for body in SOURCES if (self.data / body / SOURCES[body]).exists()]
-        if not found:
-            raise FileNotFoundError(
-                f"{self.data} has no recordings: looked for "
-                + ", ".join(f"{body}/{name}" for body, name in SOURCES.items())
-            )
-        self.out.mkdir(parents=True, exist_ok=True)
-        for body in found:
-            for part, clips in cut(body, self.data / body).items():
-                path = self.out / f"{body}-{part}.h5"
-                clips.save(path)
-                console.print(f"{path}: {len(clips)} clips, {clips.duration_s:.1f} s")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,7 +40,7 @@ class Publish:
     """Copy policies of finished runs to `baselines/policies/`, with their scores."""
 
     runs: Annotated[tuple[pathlib.Path, ...], tyro.conf.Positional]
-    """Folders of runs of `baselines.train` on what `prepare` wrote."""
+    """Folders of runs of `baselines.train` on what `mimic-envs clips prepare` wrote."""
     out: pathlib.Path = POLICIES
     """Folder for the policies, in folders named as the bodies."""
     hardware: str = "one core without GPU"
@@ -148,7 +76,7 @@ def publish(run: pathlib.Path, out: pathlib.Path, hardware: str) -> dict[str, An
     learnt = pathlib.Path(settings["clips"])
     body = runs.body_of(settings["env"])
     parts = {}
-    for part in PARTS:
+    for part in recorded.PARTS:
         clips = clips_.load(learnt.with_name(f"{body}-{part}.h5"), body)
         env = mimic_envs.make(body, clips=clips, **scoring.STARTS.options)
         if part == "train" and env.clips.content_hash != settings["clips_sha256"]:
@@ -256,10 +184,7 @@ def command(settings: dict[str, Any]) -> str:
 @as_command
 def main(argv: list[str] | None = None) -> None:
     """Do what the command line says."""
-    asked = tyro.extras.subcommand_cli_from_dict(
-        {"prepare": Prepare, "publish": Publish}, args=argv, prog="python -m baselines.recordings"
-    )
-    asked.run(terminal.console())
+    tyro.cli(Publish, args=argv, prog="python -m baselines.recordings").run(terminal.console())
 
 
 if __name__ == "__main__":

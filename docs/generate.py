@@ -15,7 +15,7 @@ from body_page import DOCS, environment_page, table
 import mimic_envs
 from mimic_envs import bodies
 from mimic_envs import clips as clips_
-from mimic_envs.clips import published
+from mimic_envs.clips import published, recorded
 
 _COSTS = (
     "Costs are bounded shares of the tracking reward, so that a reward is never negative and an "
@@ -66,6 +66,16 @@ def published_page() -> str:
         for name, one in published.PUBLISHED.items()
     ]
     by_hand = [[f"`{name}`", raw.about, raw.page] for name, raw in published.RAW.items()]
+    benchmark = [
+        [
+            body,
+            one.about,
+            one.source,
+            ", ".join(one.held_out) or f"all after {one.learned_s:g} s",
+            one.weakness,
+        ]
+        for body, one in recorded.RECORDED.items()
+    ]
     sections = [
         "# Published recordings",
         "<!-- made by docs/generate.py, do not edit -->",
@@ -76,6 +86,11 @@ def published_page() -> str:
         "## To be got by hand",
         "Recordings that are keypoints, or that a person has to ask for.",
         table(["name", "what", "where"], by_hand),
+        "## Recordings of the benchmark",
+        "The track `recordings` scores parts of these that are held out. Put the files into "
+        "`FOLDER/<body>/` and run `mimic-envs clips prepare FOLDER`; then "
+        '`clips="recordings/train"` and `clips="recordings/test"` are the parts.',
+        table(["body", "what", "where, and its revision", "held out", "weakness"], benchmark),
     ]
     return "\n\n".join(sections) + "\n"
 

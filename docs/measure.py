@@ -23,9 +23,9 @@ from body_page import DOCS, table
 from jax.experimental.compilation_cache import compilation_cache
 
 import mimic_envs
-from baselines import recordings
 from mimic_envs import bodies, controllers, scoring
 from mimic_envs import clips as clips_
+from mimic_envs.clips import recorded
 from mimic_envs.env import Environment
 from mimic_envs.physics.native import NativeBatch
 from mimic_envs.scoring import frozen
@@ -90,7 +90,7 @@ def score_rows(name: str, options: Options) -> Iterator[tuple[str, ...]]:
     """Rows of the score table."""
     sets = {"builtin/test": clips_.load("builtin/test", name)}
     if options.recordings is not None and (options.recordings / name).is_dir():
-        sets["recordings"] = recordings.load(name, options.recordings / name)
+        sets["recordings"] = recorded.whole(name, options.recordings / name)
     for title, clips in sets.items():
         env = mimic_envs.make(name, clips=clips, terminate=False)
         for controller in ("zero", "pd", *(("wbc",) if options.wbc else ())):

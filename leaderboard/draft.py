@@ -2,12 +2,14 @@
 
 To be run after a change of bodies or of built-in clips. Computed are the bodies with their
 environment ids, observations, sizes and rates, the hashes and lengths of all clips, and the
-constants of the score. Everything else stays as the file has it: the rules in words, the kinds of
-policies, the versions of MuJoCo, and the tracks of recordings.
+constants of the score. Recordings are taken from what `mimic-envs clips prepare` keeps on this
+computer, and stay as the file has them where it keeps none. Everything else stays: the rules in
+words, the kinds of policies, and the versions of MuJoCo.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import sys
@@ -16,6 +18,7 @@ from typing import Any
 import tyro
 
 from mimic_envs import ENV_IDS, bodies, clips
+from mimic_envs.clips import recorded
 from mimic_envs.clips.similarity import SCORE_CAP
 from mimic_envs.command import run_command
 from mimic_envs.scoring import PROTOCOL, STARTS, frozen, statistics
@@ -23,6 +26,8 @@ from mimic_envs.scoring import PROTOCOL, STARTS, frozen, statistics
 TRAIN = "builtin/train"
 TRACKS = {"generated": "builtin/test", "practice": "builtin/tiny"}
 """Clip set of each track that every body has."""
+RECORDINGS = "recordings/test"
+"""Clip set of the track of recordings; it stays as it is where it was not prepared."""
 
 
 def refresh(protocol: str = PROTOCOL) -> None:
@@ -66,7 +71,7 @@ def refreshed(record: dict[str, Any]) -> dict[str, Any]:
             name: body.control_timestep_s for name, (_, body) in present.items()
         },
     }
-    constants = {
+    constants: dict[str, Any] = {
         "cap_body_lengths": SCORE_CAP,
         "starts": dataclasses.asdict(STARTS),
         "interval": {"level": statistics.LEVEL, "over": "training seeds, Student's t"},
@@ -76,13 +81,21 @@ def refreshed(record: dict[str, Any]) -> dict[str, Any]:
         track: {name: clip_set(body, clips_name) for name, (_, body) in present.items()}
         for track, clips_name in TRACKS.items()
     }
+    recordings = dict(record["tracks"]["recordings"])
+    for name, (_, body) in present.items():
+        with contextlib.suppress(FileNotFoundError):
+            recordings[name] = clip_set(body, RECORDINGS)
+    constants["recordings"] = {
+        name: {"about": one.about, "source": one.source, "weakness": one.weakness}
+        for name, one in recorded.RECORDED.items()
+    }
     return record | {
         "rules": rules | constants | per_body,
         "bodies": {
             name: {"env_id": env_id, "train": clip_set(body, TRAIN)}
             for name, (env_id, body) in present.items()
         },
-        "tracks": record["tracks"] | every_body,
+        "tracks": record["tracks"] | every_body | {"recordings": recordings},
     }
 
 

@@ -9,6 +9,7 @@ from tyro.extras import SubcommandApp
 from mimic_envs.cli import bodies, clip_names, leaderboard, stac
 from mimic_envs.cli.analyse import analyse
 from mimic_envs.cli.clips_ground import ground
+from mimic_envs.cli.clips_prepare import prepare
 from mimic_envs.cli.console import OUT
 from mimic_envs.cli.experiment import experiment
 from mimic_envs.cli.listing import list_
@@ -27,6 +28,7 @@ _APP.command(analyse)
 _APP.command(nwb)
 _APP.command(name="list")(list_)
 clip_names.APP.command(ground)
+clip_names.APP.command(prepare)
 _APP.command(clip_names.APP, name="clips", help="Look at, change, import and fetch sets of clips.")
 _APP.command(leaderboard.APP, name="leaderboard", help="Make a submission, and check one.")
 

@@ -7,7 +7,7 @@ import os
 import pathlib
 
 from mimic_envs import bodies
-from mimic_envs.clips import importers, published
+from mimic_envs.clips import importers, published, recorded
 from mimic_envs.clips.clip_file import FORMAT
 from mimic_envs.clips.clipset import ClipSet
 from mimic_envs.messages import unknown
@@ -31,8 +31,9 @@ def load(clips: str | os.PathLike[str] | ClipSet, body: bodies.Body | str) -> Cl
 
     Args:
         clips: `"builtin/train"` and the like, `"published/rodent"` and the like if it was
-            fetched, a path to a clip file, or a `ClipSet`. A file in another layout is
-            imported if it says its rate and unit, or is one of the body's published ones.
+            fetched, `"recordings/test"` and the like if they were prepared, a path to a clip file,
+            or a `ClipSet`. A file in another layout is imported if it says its rate and unit, or
+            is one of the body's published ones.
         body: The body, its name, or `module:name` of a body.
 
     Raises:
@@ -47,11 +48,15 @@ def load(clips: str | os.PathLike[str] | ClipSet, body: bodies.Body | str) -> Cl
     text = os.fspath(clips)
     if text in builtin_sets(body):
         return _load_builtin(body.name, text)
+    recordings = recorded.names(body.name)
+    if text in recordings:
+        return _spread(recorded.load(text, body))
     fetched = published.names(body.name)
     if text in fetched:
         return _spread(published.load(text.removeprefix(published.PREFIX), body))
-    if text.startswith((_PREFIX, published.PREFIX)) or not pathlib.Path(text).suffix:
-        valid = builtin_sets(body) + fetched
+    prefixes = (_PREFIX, published.PREFIX, recorded.PREFIX)
+    if text.startswith(prefixes) or not pathlib.Path(text).suffix:
+        valid = builtin_sets(body) + recordings + fetched
         raise ValueError(unknown(f"clip set of body {body.name!r}", text, valid))
     if pathlib.Path(text).suffix in (".h5", ".hdf5"):
         with open_hdf5(text) as file:

@@ -11,16 +11,14 @@ import json
 import pathlib
 import shutil
 
-import numpy as np
 import pytest
 
 import mimic_envs
-from baselines import recordings as recorded
-from baselines import runs, train
-from mimic_envs import bodies, controllers
+from baselines import recordings, runs, train
+from mimic_envs import cli, controllers
 from mimic_envs import clips as clips_
-from mimic_envs.clips import ClipSet
-from mimic_envs.scoring import PROTOCOL, policies
+from mimic_envs.clips import recorded
+from mimic_envs.scoring import PROTOCOL, STARTS, policies
 
 OWN = {"worm": 8.0, "mouse_arm": 0.4}
 """Bodies of which recordings are made here, and seconds of each clip."""
@@ -28,52 +26,17 @@ OWN = {"worm": 8.0, "mouse_arm": 0.4}
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
-    """What `prepare` writes for recordings that were clips of this package."""
+    """What `clips prepare` writes for recordings that were clips of this package."""
     data, out = (tmp_path_factory.mktemp(name) for name in ("data", "prepared"))
     with pytest.MonkeyPatch.context() as patch:
         for body, stop_s in OWN.items():
             (data / body).mkdir()
             clips = clips_.trim(clips_.load("builtin/test", body), stop_s=stop_s)
             clips_.export_clips(clips, data / body / "own.csv")
-            patch.setitem(recorded.SOURCES, body, "own.csv")
-        assert recorded.main(["prepare", str(data), "--out", str(out)]) == 0
+            ours = recorded.Recorded("own.csv", "", "", held_out=(clips.names[1],))
+            patch.setitem(recorded.RECORDED, body, ours)
+        cli.main(["clips", "prepare", str(data), "--out", str(out)])
     return out
-
-
-def test_prepare_writes_both_parts_of_what_there_is(prepared: pathlib.Path) -> None:
-    names = {f"{body}-{part}.h5" for body in OWN for part in ("train", "test")}
-    assert {path.name for path in prepared.iterdir()} == names
-    for body, stop_s in OWN.items():
-        whole = clips_.trim(clips_.load("builtin/test", body), stop_s=stop_s)
-        parts = {part: clips_.load(prepared / f"{body}-{part}.h5", body) for part in recorded.PARTS}
-        assert_cut(body, whole, parts)
-
-
-def test_recordings_of_real_animals_are_cut(recordings: pathlib.Path, body: bodies.Body) -> None:
-    folder = recordings / body.name
-    assert_cut(body.name, recorded.load(body.name, folder), recorded.cut(body.name, folder))
-
-
-def assert_cut(body: str, whole: ClipSet, parts: dict[str, ClipSet]) -> None:
-    """Nothing is lost and nothing held out was learned from, but for the instant of a cut."""
-    learned, held_out = parts["train"], parts["test"]
-    motions = dict(zip(whole.names, whole.motions(), strict=True))
-    if body in recorded.HELD_OUT:
-        assert set(learned.names) | set(held_out.names) == set(whole.names)
-        assert not set(learned.names) & set(held_out.names)
-        share = held_out.lengths.sum() / whole.lengths.sum()
-        assert 0 < share < 2 * recorded.HELD_OUT[body]
-        for part in parts.values():
-            for name, motion in zip(part.names, part.motions(), strict=True):
-                np.testing.assert_array_equal(motion, motions[name])
-        return
-    assert learned.names == held_out.names == whole.names
-    for name, first, last in zip(whole.names, learned.motions(), held_out.motions(), strict=True):
-        assert (len(first) - 1) / whole.fps == pytest.approx(
-            recorded.LEARNT_S[body], abs=0.5 / whole.fps
-        )
-        np.testing.assert_array_equal(np.concatenate([first, last[1:]]), motions[name])
-        np.testing.assert_array_equal(first[-1], last[0])
 
 
 @pytest.fixture(scope="module")
@@ -93,8 +56,8 @@ def published(run: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -> pa
     out = tmp_path_factory.mktemp("policies")
     (out / "mouse_arm").mkdir()
     (out / "mouse_arm" / "old").touch()
-    publish = ["publish", str(run), "--out", str(out), "--curves", str(out / "curves")]
-    assert recorded.main(publish) == 0
+    publish = [str(run), "--out", str(out), "--curves", str(out / "curves")]
+    assert recordings.main(publish) == 0
     return out / "mouse_arm"
 
 
@@ -119,10 +82,10 @@ def test_scores_are_found_again(prepared: pathlib.Path, published: pathlib.Path)
         clips = clips_.load(prepared / f"mouse_arm-{part}.h5", "mouse_arm")
         assert clips.content_hash == expected["sha256"]
         assert (len(clips), clips.duration_s) == (expected["clips"], expected["seconds"])
-        env = mimic_envs.make("mouse_arm", clips=clips)
+        env = mimic_envs.make("mouse_arm", clips=clips, **STARTS.options)
         actors = {"pd": controllers.make("pd", env), "policy": policies.load(published, env)}
         for name, actor in actors.items():
-            found[part, name] = recorded.score(env, actor, clips)
+            found[part, name] = recordings.score(env, actor, clips)
             assert found[part, name] == expected[name], (part, name)
     # two updates from scratch: the scores are not those of one and the same thing
     assert found["train", "policy"]["score"] < found["train", "pd"]["score"]
@@ -139,7 +102,7 @@ def test_the_command_is_that_of_the_run(run: pathlib.Path, published: pathlib.Pa
     assert "discount" not in command
     again = json.loads(json.dumps(dataclasses.asdict(train.parse(words)), default=str))
     settings = json.loads((run / "config.json").read_text())
-    assert recorded.command(again) == command
+    assert recordings.command(again) == command
     for name in settings.keys() - {"clips_sha256", "ppo", *runs.FREE}:
         assert again[name] == settings[name], name
     for name in settings["ppo"].keys() - {"shards"}:
@@ -174,7 +137,7 @@ def test_what_cannot_be_published(
     else:
         (copy / file).unlink()
     out = tmp_path / "out"
-    assert recorded.main(["publish", str(copy), "--out", str(out)]) == 2
+    assert recordings.main([str(copy), "--out", str(out)]) == 2
     assert message.replace(" ", "") in "".join(capsys.readouterr().err.split())
     assert not out.exists()
 
@@ -182,6 +145,7 @@ def test_what_cannot_be_published(
 def test_a_folder_without_recordings(
     tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert recorded.main(["prepare", str(tmp_path), "--out", str(tmp_path / "out")]) == 2
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(["clips", "prepare", str(tmp_path), "--out", str(tmp_path / "out")])
     assert "fly/reference_clips.h5" in capsys.readouterr().err.replace("\n", "")
     assert not (tmp_path / "out").exists()

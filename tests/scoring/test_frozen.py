@@ -188,5 +188,7 @@ def test_bad_names(protocol: frozen.Protocol) -> None:
         protocol.clips("generate", "rodent")
     with pytest.raises(ValueError, match="did you mean 'rodent'"):
         protocol.clips("generated", "rodnt")
-    with pytest.raises(ValueError, match="is closed: the published recordings"):
-        protocol.clips("recordings", "rodent")
+    closed = frozen.FrozenClips("recordings/test", None, why_closed="nobody has them")
+    shut = dataclasses.replace(protocol, test={"recordings": {"rodent": closed}})
+    with pytest.raises(ValueError, match="is closed: nobody has them"):
+        shut.clips("recordings", "rodent")
