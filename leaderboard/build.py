@@ -322,6 +322,7 @@ def _summary(e: Entry) -> dict[str, Any]:
         "unranked": e.unranked,
         "score": e.score,
         "worst_quarter": e.worst_quarter,
+        "fresh": e.report.fresh,
         "interval": None if e.interval is None else list(e.interval),
         "seeds": e.record["seeds"],
         "means": {name: _number(x) for name, x in e.metrics.items()},

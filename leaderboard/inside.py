@@ -1,4 +1,4 @@
-"""The process in which one submission is judged: `python -m leaderboard.inside PATH ANSWER`.
+"""The process in which one submission is judged: `python -m leaderboard.inside PATH NUMBER ANSWER`.
 
 Not for use by hand: `leaderboard.sandbox` starts it, within limits.
 """
@@ -16,10 +16,11 @@ from mimic_envs.scoring import untrusted
 from mimic_envs.scoring.submissions.validate import UNFORESEEN
 
 
-def main(path: pathlib.Path, answer: pathlib.Path) -> None:
+def main(path: pathlib.Path, number: int | None, answer: pathlib.Path) -> None:
     """Judge a folder or an archive and write the report."""
     try:
-        report = _unpacked(path) if path.suffix == ".zip" else judge(path, _show)
+        zipped = path.suffix == ".zip"
+        report = _unpacked(path, number) if zipped else judge(path, _show, number)
     except Exception as error:  # a fault of ours, but a stranger's file brought it about
         report = Report("rejected", [f"{UNFORESEEN}: {type(error).__name__}: {error}"])
     if sys.stderr.isatty():
@@ -27,7 +28,7 @@ def main(path: pathlib.Path, answer: pathlib.Path) -> None:
     answer.write_text(json.dumps(dataclasses.asdict(report)))
 
 
-def _unpacked(path: pathlib.Path) -> Report:
+def _unpacked(path: pathlib.Path, number: int | None) -> Report:
     """An archive has one file, `submission.json`, that says where its folder belongs."""
     with tempfile.TemporaryDirectory() as scratch:
         try:
@@ -37,7 +38,7 @@ def _unpacked(path: pathlib.Path) -> Report:
         found = list(pathlib.Path(scratch).rglob("submission.json"))
         if len(found) != 1:
             return Report("rejected", [f"{path.name}: has {len(found)} files submission.json"])
-        return judge(found[0].parent, _show)
+        return judge(found[0].parent, _show, number)
 
 
 def _show(what: str, done: int, total: int) -> None:
@@ -46,4 +47,5 @@ def _show(what: str, done: int, total: int) -> None:
 
 
 if __name__ == "__main__":
-    main(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]))
+    PATH, NUMBER, ANSWER = sys.argv[1:]
+    main(pathlib.Path(PATH), int(NUMBER) if NUMBER else None, pathlib.Path(ANSWER))

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from leaderboard import unseen
 from mimic_envs import controllers, scoring
 from mimic_envs.env import Environment
 from mimic_envs.scoring import experts, policies, results, statistics
@@ -63,6 +64,7 @@ class Report:
             `CURVE_POINTS` times from its begin to its end.
         versions: Of what judged it.
         seconds: How long it took.
+        fresh: Mean score on fresh clips, see `leaderboard.unseen`; None if it was not run on any.
     """
 
     tier: str
@@ -73,14 +75,20 @@ class Report:
     curves: list[list[float]] = dataclasses.field(default_factory=list)
     versions: dict[str, str] = dataclasses.field(default_factory=dict)
     seconds: float = 0.0
+    fresh: float | None = None
 
 
-def judge(folder: pathlib.Path, progress: Progress = lambda what, done, total: None) -> Report:
+def judge(
+    folder: pathlib.Path,
+    progress: Progress = lambda what, done, total: None,
+    number: int | None = None,
+) -> Report:
     """Verify a submission as far as it goes.
 
     Args:
         folder: The submission.
         progress: Called with what is being done, steps done and in total.
+        number: Of the maintainers, for fresh clips; without it there are none.
     """
     began = time.perf_counter()
     progress("checking", 0, 1)
@@ -97,6 +105,8 @@ def judge(folder: pathlib.Path, progress: Progress = lambda what, done, total: N
     if not report.problems:
         report.tier = "T1"
         _run_again(report, submission, env, check)
+    if report.tier == "T2" and number is not None:
+        _run_unseen(report, submission, check, number)
     report.seconds = round(time.perf_counter() - began, 2)
     return report
 
@@ -122,6 +132,23 @@ def _run_again(report: Report, submission: Submission, env: Environment, check: 
         return
     check.run_again(actors)
     report.tier = "T0" if report.problems else "T2"
+
+
+def _run_unseen(report: Report, submission: Submission, check: _Check, number: int) -> None:
+    """Run a generalist on fresh clips of the same kinds as the generated ones."""
+    record = submission.record
+    if record["kind"] != "generalist" or record["track"] == "recordings":
+        return
+    env = unseen.environment(record["body"], report.fingerprint, number)
+    folders = policies.folders(submission.policy)
+    actors: list[Actor] = [policies.load(one, env, record["slug"]) for one in folders]
+    found = dataclasses.replace(check, env=env).score("running on fresh clips", actors)
+    report.fresh = round(found.score, 6)
+    gap = statistics.mean(np.array(report.metrics["score"], np.float64)) - found.score
+    if gap > unseen.LARGE_GAP:
+        report.flags.append(
+            f"scores {gap:.3f} less on fresh clips: it may know the public ones by heart"
+        )
 
 
 @dataclasses.dataclass
@@ -154,7 +181,7 @@ class _Check:
 
     def run_again(self, actors: list[Actor]) -> None:
         """Let policies act from all starts, and compare all that was reported."""
-        scored = self._score("running again", actors, scoring.STARTS)
+        scored = self.score("running again", actors)
         self._compare("running again", self.claimed, scored.metrics)
         self._keep(scored)
 
@@ -197,6 +224,10 @@ class _Check:
         other = self._score("replaying, perturbed", _replays(self.env, perturbed), first)
         a, b = exact.metrics["score"], other.metrics["score"]
         return abs(statistics.mean(a) - statistics.mean(b)), float(np.abs(a - b).mean())
+
+    def score(self, what: str, actors: list[Actor]) -> scoring.Results:
+        """Score from all starts."""
+        return self._score(what, actors, scoring.STARTS)
 
     def _score(self, what: str, actors: list[Actor], starts: scoring.Starts) -> scoring.Results:
         def show(done: int, total: int) -> None:

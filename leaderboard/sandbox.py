@@ -20,13 +20,16 @@ from mimic_envs.text import lines, plain
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
 
-def judge(path: pathlib.Path, limits: Limits | None = None, quiet: bool = False) -> Report:
+def judge(
+    path: pathlib.Path, limits: Limits | None = None, quiet: bool = False, number: int | None = None
+) -> Report:
     """The report on a submission, a folder or a zip archive.
 
     Args:
         path: The submission.
         limits: Of its process.
         quiet: Show no progress.
+        number: See `leaderboard.judge.judge`.
 
     Raises:
         RuntimeError: This system cannot limit a process.
@@ -34,9 +37,8 @@ def judge(path: pathlib.Path, limits: Limits | None = None, quiet: bool = False)
     if importlib.util.find_spec("resource") is None:  # Windows
         raise RuntimeError("verification needs limits for processes, which this system lacks")
     try:
-        answer = sandbox.run(
-            "leaderboard.inside", [str(path.absolute())], limits or Limits(), [ROOT], quiet
-        )
+        words = [str(path.absolute()), "" if number is None else str(number)]
+        answer = sandbox.run("leaderboard.inside", words, limits or Limits(), [ROOT], quiet)
         return _report(answer)
     except (sandbox.Refused, TypeError, KeyError) as error:
         return Report("rejected", [plain(str(error))])
