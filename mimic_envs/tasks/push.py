@@ -202,7 +202,7 @@ def command(body: bodies.Body, options: Options) -> Withstand:
     steps = velocity.episode_steps(body, options.episode_s, velocity.EPISODE_S, math.nan)
     hold = steps if options.hold_s is None else round(options.hold_s / body.control_timestep_s)
     begins = starts.of(body, options.start_clips)
-    return Withstand(begins, pace, steps, max(hold, 1), options.still_share, options.largest_push)
+    return Withstand(begins, steps, pace, max(hold, 1), options.still_share, options.largest_push)
 
 
 def rows(body: bodies.Body) -> dict[str, Any]:

@@ -15,7 +15,11 @@ from mimic_envs.mdp.task import Task
 from mimic_envs.validation import accepted, check_names, type_hints
 
 TASKS: dict[str, str] = {
-    name: f"mimic_envs.tasks.{name}" for name in ("imitation", "goto", "push", "reach", "velocity")
+    name: f"mimic_envs.tasks.{name}"
+    for name in (
+        *("imitation", "forage", "goto", "push", "reach"),
+        *("thermotaxis", "two_touch", "velocity"),
+    )
 }
 """Modules of the tasks of this package."""
 
