@@ -94,7 +94,7 @@ class Treats(NamedTuple):
 @functools.partial(
     jax.tree_util.register_dataclass, data_fields=["starts"], meta_fields=["steps", "body"]
 )
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Find(Timed):
     """Find treats.
 

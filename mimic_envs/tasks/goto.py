@@ -80,7 +80,7 @@ class Place(NamedTuple):
 @functools.partial(
     jax.tree_util.register_dataclass, data_fields=["starts"], meta_fields=["length", "steps"]
 )
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class GoTo(Timed):
     """Go to a place.
 

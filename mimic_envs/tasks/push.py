@@ -98,7 +98,7 @@ class Goal(NamedTuple):
     data_fields=["starts"],
     meta_fields=["pace", "steps", "hold", "still_share", "largest"],
 )
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Withstand(velocity.Go):
     """Go with a velocity that stays, and withstand a push.
 

@@ -85,7 +85,7 @@ class Goal(NamedTuple):
     data_fields=["starts"],
     meta_fields=["body", "steps", "hold"],
 )
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Targets(Timed):
     """Reach one target after the other.
 

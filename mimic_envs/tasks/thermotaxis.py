@@ -106,7 +106,7 @@ def _potential(difference: jax.Array) -> jax.Array:
 @functools.partial(
     jax.tree_util.register_dataclass, data_fields=["starts"], meta_fields=["steps", "body"]
 )
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Seek(Timed):
     """Seek the preferred temperature.
 

@@ -15,7 +15,7 @@ from mimic_envs.tasks.choices import Choice
 from mimic_envs.tasks.starts import Starts
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Timed(Command):
     """Base of commands. Their state is a named tuple with at least `step`, `start`, `heading`.
 

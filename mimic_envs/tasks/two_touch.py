@@ -86,7 +86,7 @@ class Touches(NamedTuple):
     data_fields=["starts"],
     meta_fields=["steps", "body", "hands"],
 )
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class TouchTwice(Timed):
     """Touch an orb twice.
 

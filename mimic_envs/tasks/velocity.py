@@ -98,7 +98,7 @@ class Goal(NamedTuple):
     data_fields=["starts"],
     meta_fields=["pace", "steps", "hold", "still_share"],
 )
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Go(Timed):
     """Go with a velocity that changes now and then.
 

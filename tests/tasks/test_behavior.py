@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import pathlib
 
 import jax
 import jax.numpy as jnp
@@ -61,6 +62,28 @@ def test_trials_can_be_chosen_and_leave_nothing_to_chance(task: str, body: str) 
     free = jax.tree.map(jnp.asarray, env.task.command.condition())
     drawn = [env.task.command.begin(jax.random.key(seed), free, ()) for seed in (0, 1)]
     assert any(not np.array_equal(a, b) for a, b in zip(*map(jax.tree.leaves, drawn), strict=True))
+
+
+def test_the_page_about_behavior_lists_tasks_bodies_trials_conditions_and_options() -> None:
+    page = (pathlib.Path(__file__).parents[2] / "docs" / "behavior.md").read_text()
+    lines = [[cell.strip() for cell in x.split("|")[1:-1]] for x in page.splitlines() if "|" in x]
+    tasks_of = {line[0].strip("`"): line for line in lines if len(line) == 9}
+    anchors = {(line[0].strip("`"), line[1]) for line in lines if len(line) == 5}
+    paces = {line[0]: line[1:] for line in lines if len(line) == 4}
+    short = {line[0].strip("`"): line[1] for line in lines if len(line) == 2}
+    for task, served in SERVED.items():
+        command = made(served[0], task).task.command
+        assert tasks_of[task][1] == ", ".join(served)
+        assert tasks_of[task][-1].startswith(str(len(command.trials)))
+        for name in set(command.conditions) - {"start", "heading"}:
+            also = short["velocity"] if task == "push" else ""
+            assert f"`{name}`" in short[task] + also, (task, name)
+        for field in dataclasses.fields(registry.find(task)[1].Options):
+            assert f"| `{field.name}` |" in page, field.name
+        for body in served:
+            pace = bodies.get(body).pace
+            assert pace is None or f"{pace.forward:g}" in paces[body][0].replace(".0 ", " ")
+    assert anchors >= {("velocity", "rodent"), ("reach", "mouse_arm")}
 
 
 def test_bad_options_and_choices_are_refused() -> None:

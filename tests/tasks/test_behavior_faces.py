@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import Any
 
 import gymnasium
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 
-from mimic_envs import controllers, scoring
+from mimic_envs import bodies, controllers, scoring, tasks
 from mimic_envs.env import Environment
 from mimic_envs.gym.spaces import draw_key
 from tests.tasks.behavior import made
@@ -95,6 +96,16 @@ def test_the_time_of_an_episode_persists_after_an_automatic_reset() -> None:
         assert not bool(result.terminated)
     assert ends == ([False] * 9 + [True]) * 3
     assert any((targets[0] != x).any() for x in targets[10:])  # each episode has its own
+
+
+def test_environments_share_programs_also_after_pickling() -> None:
+    env, other = (tasks.make("reach", bodies.get("mouse_arm"), "torque", {}) for _ in range(2))
+    again = pickle.loads(pickle.dumps(env))
+    for task in (other, again):
+        assert jax.tree.structure(env) == jax.tree.structure(task)
+        jax.tree.map(np.testing.assert_array_equal, env, task)
+    short = tasks.make("reach", bodies.get("mouse_arm"), "torque", {"hold_s": 0.5})
+    assert jax.tree.structure(env) != jax.tree.structure(short)
 
 
 def test_scores_of_fallen_animals_are_0_from_the_fall_on() -> None:
