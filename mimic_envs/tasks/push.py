@@ -38,7 +38,7 @@ AT_S = 1.0
 """When the push comes, s."""
 RECOVERY_S = 2.0
 """Time after the push after which an animal that has not fallen has recovered, s."""
-SIZES = (0.05, 0.1, 0.2, 0.4, 0.6, 0.8)
+SIZES = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
 """Scored impulses, relative to m sqrt(g L)."""
 DIRECTIONS = 8
 """Scored directions, evenly around the animal."""
@@ -50,7 +50,7 @@ class Options(velocity.Options):
 
     still_share: Annotated[float, Range(0.0, 1.0)] = 0.5
     """Share of the episodes that ask the animal to stand."""
-    largest_push: Annotated[float, POSITIVE] = SIZES[-1]
+    largest_push: Annotated[float, POSITIVE] = 1.6
     """Largest impulse that is drawn, relative to m sqrt(g L)."""
 
     def __post_init__(self) -> None:

@@ -139,13 +139,16 @@ def test_the_commands_score_and_play_it(
 
 
 @pytest.mark.parametrize("action", ["torque", "posture"])
-def test_our_ppo_trains_on_it(tmp_path: pathlib.Path, action: str) -> None:
+def test_our_ppo_trains_on_it(
+    tmp_path: pathlib.Path, action: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     from baselines import train
 
     command = ["--env", ID, "--task", TASK, "--action", action, "--steps", "96"]
     command += ["--hidden", "8", "--ppo.critic-hidden", "8", "--threads", "1"]
     command += ["--ppo.environments", "8", "--ppo.minibatches", "2", "--ppo.unroll", "4"]
     assert train.main([*command, "--out", str(tmp_path / "run")]) == 0
+    assert f"on the trials of task '{TASK}'" in " ".join(capsys.readouterr().out.split())
     env = mimic_envs.make("stick_insect", task=velocity_task)
     policy = policies.load(tmp_path / "run" / "policy", env)
     assert 0 <= scoring.score(env, policy).score <= 1
