@@ -14,7 +14,13 @@ from mimic_envs.mdp.command import Command
 from mimic_envs.mdp.task import Task
 from mimic_envs.validation import accepted, check_names, type_hints
 
-TASKS: dict[str, str] = {"imitation": "mimic_envs.tasks.imitation"}
+TASKS: dict[str, str] = {
+    name: f"mimic_envs.tasks.{name}"
+    for name in (
+        *("imitation", "forage", "goto", "push", "reach"),
+        *("thermotaxis", "two_touch", "velocity"),
+    )
+}
 """Modules of the tasks of this package."""
 
 
