@@ -13,6 +13,7 @@ from mimic_envs.bodies.body import (
     names,
 )
 from mimic_envs.bodies.custom import describe, register
+from mimic_envs.bodies.rearing import Rearing
 
 __all__ = [
     "BalanceGains",
@@ -20,6 +21,7 @@ __all__ = [
     "Camera",
     "Keypoint",
     "PDGains",
+    "Rearing",
     "Recording",
     "TerminationLimits",
     "TrackingTerm",

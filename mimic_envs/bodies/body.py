@@ -13,6 +13,7 @@ import functools
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
+from mimic_envs.bodies.rearing import Rearing
 from mimic_envs.immutable import Immutable, ImmutableDict
 from mimic_envs.registry import is_outside, resolve
 
@@ -198,6 +199,7 @@ class Body(Immutable):
             `numpy.concatenate(clips.load("builtin/train", body).motions()).mean(axis=0)`.
             `rest_pose` would not do: it is up to 0.17 (fly), 0.40 (rodent) and 0.76 rad (stick
             insect) away. The worm's means are below 0.007 rad, so it needs no table.
+        rearing: How it rears; None for an animal that does not.
         gait_groups: Feet that step together in the animal's usual gait.
         muscle_groups: Actuators that act together, by what they do.
         recordings: Published recordings of the animal by name.
@@ -228,6 +230,7 @@ class Body(Immutable):
     aliases: Mapping[str, str] = dataclasses.field(default_factory=dict)
     feet: tuple[str, ...] = ()
     forward_axis: tuple[float, float, float] | None = None
+    rearing: Rearing | None = None
     rest_pose: Mapping[str, float] = dataclasses.field(default_factory=dict)
     usual_pose: Mapping[str, float] = dataclasses.field(default_factory=dict)
     gait_groups: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)

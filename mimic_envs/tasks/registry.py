@@ -14,7 +14,11 @@ from mimic_envs.mdp.command import Command
 from mimic_envs.mdp.task import Task
 from mimic_envs.validation import accepted, check_names, type_hints
 
-TASKS: dict[str, str] = {"imitation": "mimic_envs.tasks.imitation"}
+TASKS: dict[str, str] = {
+    "imitation": "mimic_envs.tasks.imitation",
+    "bowl": "mimic_envs.tasks.bowl",
+    "rear": "mimic_envs.tasks.rear",
+}
 """Modules of the tasks of this package."""
 
 
