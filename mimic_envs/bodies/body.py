@@ -1,9 +1,8 @@
 """The description of a body, and the registry of bodies.
 
-A `Body` is a frozen description: how to build the MuJoCo model of an animal in
-its arena, which of its parts an imitation task looks at, and the per-body
-defaults of that task. Everything is addressed by name; indices are looked up in
-the compiled model once and never stored by hand.
+A `Body` is a frozen description: how to build the MuJoCo model of an animal in its arena, which of
+its parts tasks look at, and their defaults. Everything is addressed by name; indices are looked up
+in the compiled model once and never stored by hand.
 """
 
 from __future__ import annotations
@@ -126,6 +125,21 @@ class BalanceGains:
 
 
 @dataclasses.dataclass(frozen=True)
+class Pace:
+    """The largest velocities that behavioral tasks ask an animal for.
+
+    Attributes:
+        forward: Length units per second.
+        turn: About the vertical, rad/s.
+        backward: Length units per second; 0 for an animal that is only asked to go ahead.
+    """
+
+    forward: float
+    turn: float
+    backward: float = 0.0
+
+
+@dataclasses.dataclass(frozen=True)
 class Camera:
     """Where a picture of the animal is taken from, following one of its bodies.
 
@@ -177,8 +191,7 @@ class Body(Immutable):
         end_effectors: Bodies that touch the world or point at it.
         tracked_joints: Joints besides the root that are compared with the reference.
         keypoints: Markers of recordings by name.
-        keypoint_order: Names of the keypoints in the order of files without names; that of
-            `keypoints` if empty.
+        keypoint_order: Keypoints in the order of files without names; as `keypoints` if empty.
         tracking: Reward table: term name to weight and width.
         costs: Cost table: cost name to weight.
         limits: When an episode has failed.
@@ -192,13 +205,14 @@ class Body(Immutable):
             for an animal without feet.
         forward_axis: Unit vector in the frame of the root body that points ahead; None for a
             limb on a fixed base.
+        pace: How fast it goes; None for a limb on a fixed base.
+        targets: World places that a limb is asked to reach, in length units.
         rest_pose: Angles of joints of the animal at rest, in radians; 0 where not named.
         usual_pose: Mean angles of joints of the moving animal, in radians, which registration
-            expects; the model's default where not named. Those of this package are means over
-            all frames of `builtin/train`, rounded to 0.0001 rad:
+            expects; the model's default where not named. Ours are rounded means over all frames:
             `numpy.concatenate(clips.load("builtin/train", body).motions()).mean(axis=0)`.
-            `rest_pose` would not do: it is up to 0.17 (fly), 0.40 (rodent) and 0.76 rad (stick
-            insect) away. The worm's means are below 0.007 rad, so it needs no table.
+            `rest_pose` is up to 0.17 (fly), 0.40 (rodent) and 0.76 rad (stick insect) away; the
+            worm's means are below 0.007 rad.
         rearing: How it rears; None for an animal that does not.
         gait_groups: Feet that step together in the animal's usual gait.
         muscle_groups: Actuators that act together, by what they do.
@@ -230,6 +244,8 @@ class Body(Immutable):
     aliases: Mapping[str, str] = dataclasses.field(default_factory=dict)
     feet: tuple[str, ...] = ()
     forward_axis: tuple[float, float, float] | None = None
+    pace: Pace | None = None
+    targets: tuple[tuple[float, float, float], ...] = ()
     rearing: Rearing | None = None
     rest_pose: Mapping[str, float] = dataclasses.field(default_factory=dict)
     usual_pose: Mapping[str, float] = dataclasses.field(default_factory=dict)

@@ -15,6 +15,7 @@ from mimic_envs.bodies.body import (
     Body,
     Camera,
     Keypoint,
+    Pace,
     PDGains,
     Recording,
     TerminationLimits,
@@ -356,6 +357,7 @@ BODY = Body(
     camera=Camera(distance=0.42, azimuth_deg=120.0, elevation_deg=-16.0),
     feet=("foot_L", "foot_R", "hand_L", "hand_R"),
     forward_axis=(1.0, 0.0, 0.0),
+    pace=Pace(forward=0.3, turn=1.0),
     # vnl_playground's task RodentRearing asks for 0.05 m, its walk to a place to rear for 0.5 m
     rearing=Rearing(head="skull", high=0.05, low=0.01, hold_s=0.2, wall_distance=0.5, reach=0.04),
     rest_pose=REST_POSE,

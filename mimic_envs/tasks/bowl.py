@@ -26,10 +26,11 @@ from mimic_envs.mdp import indices, observations, rewards
 from mimic_envs.mdp.command import Command, Start
 from mimic_envs.mdp.context import Context
 from mimic_envs.mdp.rows import Cost, Metric, Observation, Reward, Rows, Termination
+from mimic_envs.mdp.terminations import Fallen
 from mimic_envs.mdp.terrain import Terrain
-from mimic_envs.messages import unknown
-from mimic_envs.tasks import standing
-from mimic_envs.tasks.standing import Ahead, Stand, Uprightness
+from mimic_envs.tasks import choices, standing
+from mimic_envs.tasks.choices import Choice
+from mimic_envs.tasks.standing import Stand
 from mimic_envs.validation import POSITIVE, Range, check_fields
 
 NAME = "bowl"
@@ -101,25 +102,23 @@ class Bowls(Command):
 
     centers: jax.Array | np.ndarray
     ground: Terrain
-    stand: Stand = dataclasses.field(metadata={"static": True})
+    stand: Stand
     arena: Bowl = dataclasses.field(metadata={"static": True})
     limit: int = dataclasses.field(metadata={"static": True})
 
     @property
+    def choices(self) -> dict[str, Choice]:
+        """Number of the terrain, and heading in rad from world +x."""
+        return {"terrain": Choice(0, TERRAINS - 1, integer=True), "heading": Choice()}
+
+    @property
     def conditions(self) -> Mapping[str, Any]:
-        """`terrain`, 0 to 7, and `heading`, rad; -1 and NaN leave them to chance."""
-        return {"terrain": np.int32(-1), "heading": np.float32(np.nan)}
+        """See `choices`."""
+        return {name: choice.free for name, choice in self.choices.items()}
 
     def condition(self, **chosen: Any) -> dict[str, Any]:
         """See `Command.condition`."""
-        found = super().condition(**chosen)
-        terrain = chosen.get("terrain")
-        if terrain is not None and not isinstance(terrain, jax.core.Tracer):
-            if np.shape(terrain) != () or int(terrain) not in range(-1, TERRAINS):
-                numbers = tuple(str(i) for i in range(TERRAINS))
-                raise ValueError(unknown("terrain", str(terrain), numbers))
-            found["terrain"] = jnp.int32(terrain)
-        return found
+        return super().condition(**choices.checked(self.choices, chosen))
 
     @property
     def trials(self) -> dict[str, tuple[dict[str, Any], int]]:
@@ -135,23 +134,20 @@ class Bowls(Command):
 
     def begin(self, key: jax.Array, condition: dict[str, Any], memory: Any) -> Escape:
         """See `Command.begin`."""
-        which, turn = jax.random.split(key)
+        which, turn = jax.random.split(jax.random.fold_in(key, 11))
+        drawn = jax.random.randint(which, (), 0, TERRAINS, jnp.int32)
         terrain = jnp.asarray(condition["terrain"], jnp.int32)
-        drawn = jax.random.randint(which, (), 0, TERRAINS)
-        heading = jnp.asarray(condition["heading"], jnp.float32)
-        angle = jax.random.uniform(turn, minval=-np.pi, maxval=np.pi)
         return Escape(
-            jnp.where(terrain < 0, drawn, terrain),
-            jnp.where(jnp.isnan(heading), angle, heading),
-            jnp.zeros((), bool),
-            jnp.int32(0),
+            terrain=jnp.where(terrain < 0, drawn, terrain),
+            heading=choices.chance(turn, condition["heading"], -np.pi, np.pi),
+            escaped=jnp.zeros((), bool),
+            steps=jnp.zeros((), jnp.int32),
         )
 
     def start(self, state: Escape, key: jax.Array) -> Start:
         """See `Command.start`."""
         place = jnp.asarray(self.centers)[state.terrain]
-        qpos = self.stand.placed(place, state.heading, self.ground)
-        return Start(qpos, jnp.zeros(len(self.stand.qpos) - 1, jnp.float32))
+        return self.stand.start(place, state.heading, self.ground)
 
     def advance(self, state: Escape, key: jax.Array) -> Escape:
         """See `Command.advance`."""
@@ -232,16 +228,14 @@ class GroundAhead:
     The places are 0, 0.5 and 1 L ahead, each 0.5 L to the left, in the middle and to the right.
 
     Attributes:
-        ahead: The animal's heading.
         length: L in length units.
     """
 
-    ahead: Ahead
     length: float
 
     def __call__(self, c: Context) -> jax.Array:
         """Return them."""
-        along = self.ahead(c)
+        along = standing.ahead(c)
         left = jnp.stack([-along[1], along[0]])
         forward, aside = (x.ravel() for x in np.meshgrid(_AHEAD, _ASIDE, indexing="ij"))
         here = c.root_position[:2]
@@ -278,16 +272,16 @@ class Upright:
     """Cosine of the root's tilt while it moves away, 0 to 1: standing still earns nothing.
 
     Attributes:
-        tilt: The tilt.
+        fallen: The test that knows the animal's up.
         speed: The speed away.
     """
 
-    tilt: Uprightness
+    fallen: Fallen
     speed: RadialSpeed
 
     def __call__(self, c: Context) -> jax.Array:
         """Return it."""
-        return jnp.clip(self.tilt(c), 0.0, 1.0) * self.speed(c)
+        return jnp.clip(standing.upright(self.fallen, c), 0.0, 1.0) * self.speed(c)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -298,7 +292,7 @@ class Failed:
         fallen: The test of the animal.
     """
 
-    fallen: standing.Fallen
+    fallen: Fallen
 
     def __call__(self, c: Context) -> jax.Array:
         """Return whether it has, a bool."""
@@ -344,10 +338,8 @@ def rows(body: arenas.PlacedBody) -> dict[str, Any]:
     """
     bowl, length = body.arena, body.body_length
     assert isinstance(bowl, Bowl)
-    assert body.forward_axis is not None
-    stand = standing.stand(body)
-    middle = Middle(bowl.radius, bowl.depth * length, stand.floor)
-    tilt, speed = Uprightness(stand.up), RadialSpeed(_SPEED * length)
+    middle = Middle(bowl.radius, bowl.depth * length, standing.measures(body).floor)
+    fallen, speed = standing.fallen(body, terrain=True), RadialSpeed(_SPEED * length)
     return {
         "observations": Rows(
             {
@@ -355,7 +347,7 @@ def rows(body: arenas.PlacedBody) -> dict[str, Any]:
                 "task": Rows(
                     {
                         "middle": Observation(middle),
-                        "ground": Observation(GroundAhead(Ahead(body.forward_axis), length)),
+                        "ground": Observation(GroundAhead(length)),
                     }
                 ),
             }
@@ -363,11 +355,11 @@ def rows(body: arenas.PlacedBody) -> dict[str, Any]:
         "rewards": Rows(
             {
                 "radial_speed": Reward(speed, 0.8),
-                "upright": Reward(Upright(tilt, speed), 0.2),
+                "upright": Reward(Upright(fallen, speed), 0.2),
                 "control_difference": Cost(rewards.control_difference, 0.1),
             }
         ),
-        "terminations": Rows({"fallen": Termination(Failed(standing.fallen(body)))}),
+        "terminations": Rows({"fallen": Termination(Failed(fallen))}),
         "metrics": Rows({"success": Metric(escaped), "error/distance": Metric(distance)}),
         "score": Progress(bowl.radius),
     }

@@ -13,7 +13,6 @@ back, not by its pitch.
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -23,12 +22,13 @@ import numpy as np
 
 from mimic_envs import arenas, bodies
 from mimic_envs.arenas.wall import Wall
-from mimic_envs.mdp import indices, observations, rewards
+from mimic_envs.mdp import indices, observations, rewards, terminations
 from mimic_envs.mdp.command import Command, Start
 from mimic_envs.mdp.context import Context
 from mimic_envs.mdp.rows import Cost, Metric, Observation, Reward, Rows, Termination
-from mimic_envs.tasks import standing
-from mimic_envs.tasks.standing import Ahead, Stand
+from mimic_envs.tasks import choices, standing
+from mimic_envs.tasks.choices import Choice
+from mimic_envs.tasks.standing import Stand
 from mimic_envs.validation import POSITIVE, check_fields
 
 NAME = "rear"
@@ -112,16 +112,25 @@ class Rear(Command):
         limit: Control steps of an episode.
     """
 
-    stand: Stand = dataclasses.field(metadata={"static": True})
+    stand: Stand
     head: Head = dataclasses.field(metadata={"static": True})
     low: float = dataclasses.field(metadata={"static": True})
     hold: int = dataclasses.field(metadata={"static": True})
     limit: int = dataclasses.field(metadata={"static": True})
 
     @property
+    def choices(self) -> dict[str, Choice]:
+        """Heading in rad from world +x."""
+        return {"heading": Choice()}
+
+    @property
     def conditions(self) -> Mapping[str, Any]:
-        """`heading`, rad from world +x; NaN leaves it to chance."""
-        return {"heading": np.float32(np.nan)}
+        """See `choices`."""
+        return {name: choice.free for name, choice in self.choices.items()}
+
+    def condition(self, **chosen: Any) -> dict[str, Any]:
+        """See `Command.condition`."""
+        return super().condition(**choices.checked(self.choices, chosen))
 
     @property
     def trials(self) -> dict[str, tuple[dict[str, Any], int]]:
@@ -132,16 +141,13 @@ class Rear(Command):
 
     def begin(self, key: jax.Array, condition: dict[str, Any], memory: Any) -> Rears:
         """See `Command.begin`."""
-        heading = jnp.asarray(condition["heading"], jnp.float32)
-        drawn = jax.random.uniform(key, minval=-np.pi, maxval=np.pi)
-        none = jnp.int32(0)
-        ready = jnp.ones((), bool)
-        return Rears(jnp.where(jnp.isnan(heading), drawn, heading), none, ready, none, none)
+        none, own = jnp.zeros((), jnp.int32), jax.random.fold_in(key, 11)
+        heading = choices.chance(own, condition["heading"], -np.pi, np.pi)
+        return Rears(heading, held=none, ready=jnp.ones((), bool), times=none, steps=none)
 
     def start(self, state: Rears, key: jax.Array) -> Start:
         """See `Command.start`."""
-        qpos = self.stand.placed(jnp.zeros(2), state.heading)
-        return Start(qpos, jnp.zeros(len(self.stand.qpos) - 1, jnp.float32))
+        return self.stand.start(jnp.zeros(2), state.heading)
 
     def advance(self, state: Rears, key: jax.Array) -> Rears:
         """See `Command.advance`."""
@@ -251,17 +257,15 @@ class WallAhead:
 
     Attributes:
         head: The head.
-        ahead: The animal's heading.
         length: Body length, length units.
     """
 
     head: Head
-    ahead: Ahead
     length: float
 
     def __call__(self, c: Context) -> jax.Array:
         """Return them; the sine is positive where the wall is to the left."""
-        x, y = self.ahead(c)
+        x, y = standing.ahead(c)
         return jnp.stack([self.head.distance(c) / self.length, x, -y])
 
 
@@ -274,15 +278,15 @@ class Fallen:
         left: Unit vector in the frame of the root body that is level while it rears.
     """
 
-    usual: standing.Fallen
+    usual: terminations.Fallen
     left: tuple[float, float, float]
 
     def __call__(self, c: Context) -> jax.Array:
         """Return whether it has, a bool."""
-        low = c.root_position[2] < self.usual.lowest
-        largest = math.sin(math.radians(standing.LARGEST_TILT_DEG))
-        rolled = jnp.abs(c.root_axes[2] @ jnp.array(self.left, jnp.float32)) > largest
-        return low | rolled | (standing.Uprightness(self.usual.up)(c) < _ON_ITS_BACK)
+        height = c.root_position[2] - self.usual.ground(c)
+        aside = jnp.abs(c.root_axes[2] @ jnp.asarray(self.left, jnp.float32))
+        back = standing.upright(self.usual, c) < _ON_ITS_BACK
+        return (height < (self.usual.lowest or 0.0)) | (aside > standing.LARGEST_TILT_SINE) | back
 
 
 def reared(c: Context) -> jax.Array:
@@ -328,8 +332,7 @@ def rows(body: bodies.Body) -> dict[str, Any]:
     sideways = (float(left[0]), float(left[1]), float(left[2]))
     task = {"head": Observation(HeadHeight(head)), "hold": Observation(HoldSoFar(held))}
     if head.wall is not None:
-        seen = WallAhead(head, Ahead(body.forward_axis), body.body_length)
-        task["wall"] = Observation(seen)
+        task["wall"] = Observation(WallAhead(head, body.body_length))
     score = Progress(head, hold, rearing.wall_distance)
     proprioception = observations.proprioception(indices.of(body))
     return {

@@ -15,9 +15,8 @@ from mimic_envs.mdp.task import Task
 from mimic_envs.validation import accepted, check_names, type_hints
 
 TASKS: dict[str, str] = {
-    "imitation": "mimic_envs.tasks.imitation",
-    "bowl": "mimic_envs.tasks.bowl",
-    "rear": "mimic_envs.tasks.rear",
+    name: f"mimic_envs.tasks.{name}"
+    for name in ("imitation", "bowl", "goto", "push", "reach", "rear", "velocity")
 }
 """Modules of the tasks of this package."""
 

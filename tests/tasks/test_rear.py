@@ -29,7 +29,8 @@ def walled() -> Environment:
 
 def pose(env: Environment, pitch_deg: float = 0.0, east: float = 0.0, roll_deg: float = 0.0) -> Any:
     """The animal at a place, heading east, turned about its root: head up, then to its right."""
-    qpos = np.array(env.task.command.stand.placed(jnp.array([east, 0.0]), 0.0), np.float64)
+    start = env.task.command.stand.start(jnp.array([east, 0.0]), jnp.float32(0.0))
+    qpos = np.array(start.qpos, np.float64)
     qpos[2] += 0.05 if pitch_deg > 90 else 0.0  # it turns about a place below its trunk
     for degrees, axis in ((-pitch_deg, (0.0, 1, 0)), (roll_deg, (1.0, 0, 0))):
         turn, before = np.zeros(4), qpos[3:7].copy()
@@ -133,7 +134,7 @@ def test_the_wall_is_seen(walled: Environment) -> None:
     begun = shared.begun(walled, heading=0.0)
     row = walled.task.observations["task"]["wall"]
     for angle in (0.0, 1.0, -2.0):
-        qpos = walled.task.command.stand.placed(jnp.zeros(2), jnp.float32(angle))
+        qpos = walled.task.command.stand.start(jnp.zeros(2), jnp.float32(angle)).qpos
         found = np.asarray(row.value(shared.context(walled, begun, np.asarray(qpos))))
         np.testing.assert_allclose(found[1:], [math.cos(angle), -math.sin(angle)], atol=1e-5)
 
