@@ -91,6 +91,7 @@ class Bowl:
             "bowl",
             type=mujoco.mjtGeom.mjGEOM_HFIELD,
             hfieldname="bowl",
+            rgba=(0.72, 0.64, 0.52, 1.0),
             pos=(0, 0, floor.pos[2] + lowest),
         )
         floor.pos = (0, 0, floor.pos[2] + lowest - 2 * _BASE * self.body_length)

@@ -59,11 +59,13 @@ class Corridors:
         return 0.5 * WIDTH * self.body_length
 
     def edges(self) -> np.ndarray:
-        """World x at which each gap begins and ends, (lanes, gaps, 2), in length units."""
-        generator = np.random.default_rng(self.seed)
+        """World x at which each gap begins and ends, (lanes, gaps, 2), in length units.
+
+        Platforms are the same in all lanes, which so differ in their gaps alone.
+        """
+        platforms = np.random.default_rng(self.seed).uniform(*_PLATFORM, self.gaps)
         found = []
         for length in self.gap_lengths:
-            platforms = generator.uniform(*_PLATFORM, self.gaps)
             begins = self.approach + np.concatenate([[0.0], np.cumsum(platforms + length)[:-1]])
             found.append(np.stack([begins, begins + length], axis=-1))
         return np.array(found) * self.body_length

@@ -32,6 +32,8 @@ class Wall:
             spec,
             floor,
             "wall",
+            material="",
+            rgba=(0.62, 0.66, 0.70, 1.0),
             type=mujoco.mjtGeom.mjGEOM_BOX,
             size=(half, 0.5 * WIDTH * length, 0.5 * HEIGHT * length),
             pos=(self.distance + half, 0, floor.pos[2] + 0.5 * HEIGHT * length),
