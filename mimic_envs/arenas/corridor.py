@@ -21,7 +21,6 @@ VOID = 2.0
 """Depth of the floor below the platforms, in L."""
 _SPACING = WIDTH + 2.0  # of the lanes' middles, in L
 _PLATFORM = (1.9, 3.75)  # shortest and longest platform between two gaps, in L
-_BEHIND = 3.0  # of the first platform, behind the start, in L
 _LAST = 6.0  # length of the last platform, in L
 
 
@@ -36,6 +35,7 @@ class Corridors:
         gap_lengths: Length of all gaps of each lane, in L.
         gaps: Gaps of each lane.
         approach: From the start to the first gap, in L.
+        behind: From the start to the rear edge of the first platform, in L.
         rise: How much higher each platform is than the one before, in L.
         seed: Of the lengths of the platforms.
     """
@@ -44,6 +44,7 @@ class Corridors:
     gap_lengths: tuple[float, ...]
     gaps: int = 4
     approach: float = 1.5
+    behind: float = 3.0
     rise: float = 0.0
     seed: int = 0
 
@@ -73,7 +74,7 @@ class Corridors:
     def platforms(self) -> Iterator[tuple[int, int, float, float]]:
         """Lane, number in the lane, and world x of begin and end of every platform."""
         for lane, gaps in enumerate(self.edges()):
-            begins = [-_BEHIND * self.body_length, *gaps[:, 1]]
+            begins = [-self.behind * self.body_length, *gaps[:, 1]]
             ends = [*gaps[:, 0], gaps[-1, 1] + _LAST * self.body_length]
             for number, (begin, end) in enumerate(zip(begins, ends, strict=True)):
                 yield lane, number, float(begin), float(end)

@@ -39,7 +39,6 @@ SEEN = 3
 _FAR = 10.0  # where gaps are observed that the lane does not have, in L
 _ASIDE = 2.0  # largest distance of a start from the middle of the lane, in L
 _TURN = 0.3  # largest angle between a start's heading and the lane, rad
-_GOLDEN = 0.5 * (np.sqrt(5.0) - 1.0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,6 +56,21 @@ class Options:
         check_fields(self)
         if not self.gap_lengths:
             raise ValueError("gap_lengths must name at least one length, got ()")
+
+
+def start_spread(count: int, aside: float, turn: float) -> list[tuple[float, float]]:
+    """Return places and headings that fill a rectangle evenly: additive recurrences.
+
+    The steps are powers of 0.7549, the plastic constant's inverse, as in Roberts' R2 sequence.
+
+    Args:
+        count: How many.
+        aside: Largest place, in any unit.
+        turn: Largest heading, in any unit.
+    """
+    steps = np.power(0.7548776662466927, (1, 2))
+    spread = np.modf(0.5 + np.arange(1, count + 1)[:, None] * steps)[0] * 2 - 1
+    return [(float(aside * a), float(turn * b)) for a, b in spread]
 
 
 class Crossing(NamedTuple):
@@ -126,18 +140,13 @@ class Cross(Command):
     @property
     def trials(self) -> dict[str, tuple[dict[str, Any], int]]:
         """Ten starts for each length of the gaps, the same ones for all lengths."""
-        spread = np.modf(_GOLDEN * np.arange(1, 2 * REPEATS + 1))[0] * 2 - 1
         return {
             f"gap_{length:g}_L_start_{k}": (
-                {
-                    "lane": lane,
-                    "aside": float(_ASIDE * spread[2 * k]),
-                    "heading": float(_TURN * spread[2 * k + 1]),
-                },
+                {"lane": lane, "aside": aside, "heading": turn},
                 self.limit,
             )
             for lane, length in enumerate(self.arena.gap_lengths)
-            for k in range(REPEATS)
+            for k, (aside, turn) in enumerate(start_spread(REPEATS, _ASIDE, _TURN))
         }
 
     def begin(self, key: jax.Array, condition: dict[str, Any], memory: Any) -> Crossing:

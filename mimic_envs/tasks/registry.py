@@ -16,7 +16,17 @@ from mimic_envs.validation import accepted, check_names, type_hints
 
 TASKS: dict[str, str] = {
     name: f"mimic_envs.tasks.{name}"
-    for name in ("imitation", "bowl", "gaps", "goto", "push", "reach", "rear", "velocity")
+    for name in (
+        "imitation",
+        "bowl",
+        "gap_jump",
+        "gaps",
+        "goto",
+        "push",
+        "reach",
+        "rear",
+        "velocity",
+    )
 }
 """Modules of the tasks of this package."""
 
