@@ -16,6 +16,7 @@ WIDTH, HEIGHT = 480, 300
 VIEWS = {
     "bowl": ("rodent", {"depth": 2.5}, {"terrain": 1, "heading": 0.6}, (11.0, 40.0, -17.0)),
     "rear": ("rodent", {"place": "wall"}, {"heading": 0.4}, (4.2, 40.0, -14.0)),
+    "maze": ("rodent", {}, {"maze": 1, "cell": 44}, (16.0, 60.0, -50.0)),
     "gaps": ("stick_insect", {}, {"lane": 5, "aside": 0.0, "heading": 0.0}, (9.0, 130.0, -28.0)),
 }
 """Body, options, start, and distance in body lengths, azimuth and elevation in degrees."""

@@ -22,6 +22,7 @@ TASKS: dict[str, str] = {
         "gap_jump",
         "gaps",
         "goto",
+        "maze",
         "push",
         "reach",
         "rear",
