@@ -49,6 +49,7 @@ def assemble(body: bodies.Body | str, **options: Any) -> Environment:
     body = accepted("body", body, str | bodies.Body)
     body = bodies.get(body) if isinstance(body, str) else body
     task = tasks.make(mine.task, body, mine.action, rest)
+    body = task.at.body  # in the task's arena
     task = task.changed(
         mine.rewards, mine.terminations, mine.observations, mine.metrics, mine.events
     )

@@ -33,6 +33,7 @@ ROOMS = [
     {"cache", "extras", "reading", "registry", "validation", "xla"},
     {"command"},
     {"bodies"},
+    {"arenas"},
     {"clips"},
     {"stac"},
     {"physics"},

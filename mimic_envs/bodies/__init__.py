@@ -14,6 +14,7 @@ from mimic_envs.bodies.body import (
     names,
 )
 from mimic_envs.bodies.custom import describe, register
+from mimic_envs.bodies.rearing import Rearing
 
 __all__ = [
     "BalanceGains",
@@ -22,6 +23,7 @@ __all__ = [
     "Keypoint",
     "PDGains",
     "Pace",
+    "Rearing",
     "Recording",
     "TerminationLimits",
     "TrackingTerm",

@@ -12,6 +12,7 @@ import functools
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
+from mimic_envs.bodies.rearing import Rearing
 from mimic_envs.immutable import Immutable, ImmutableDict
 from mimic_envs.registry import is_outside, resolve
 
@@ -190,8 +191,7 @@ class Body(Immutable):
         end_effectors: Bodies that touch the world or point at it.
         tracked_joints: Joints besides the root that are compared with the reference.
         keypoints: Markers of recordings by name.
-        keypoint_order: Names of the keypoints in the order of files without names; that of
-            `keypoints` if empty.
+        keypoint_order: Keypoints in the order of files without names; as `keypoints` if empty.
         tracking: Reward table: term name to weight and width.
         costs: Cost table: cost name to weight.
         limits: When an episode has failed.
@@ -209,11 +209,11 @@ class Body(Immutable):
         targets: World places that a limb is asked to reach, in length units.
         rest_pose: Angles of joints of the animal at rest, in radians; 0 where not named.
         usual_pose: Mean angles of joints of the moving animal, in radians, which registration
-            expects; the model's default where not named. Those of this package are means over
-            all frames of `builtin/train`, rounded to 0.0001 rad:
+            expects; the model's default where not named. Ours are rounded means over all frames:
             `numpy.concatenate(clips.load("builtin/train", body).motions()).mean(axis=0)`.
-            `rest_pose` would not do: it is up to 0.17 (fly), 0.40 (rodent) and 0.76 rad (stick
-            insect) away. The worm's means are below 0.007 rad, so it needs no table.
+            `rest_pose` is up to 0.17 (fly), 0.40 (rodent) and 0.76 rad (stick insect) away; the
+            worm's means are below 0.007 rad.
+        rearing: How it rears; None for an animal that does not.
         gait_groups: Feet that step together in the animal's usual gait.
         muscle_groups: Actuators that act together, by what they do.
         recordings: Published recordings of the animal by name.
@@ -246,6 +246,7 @@ class Body(Immutable):
     forward_axis: tuple[float, float, float] | None = None
     pace: Pace | None = None
     targets: tuple[tuple[float, float, float], ...] = ()
+    rearing: Rearing | None = None
     rest_pose: Mapping[str, float] = dataclasses.field(default_factory=dict)
     usual_pose: Mapping[str, float] = dataclasses.field(default_factory=dict)
     gait_groups: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)

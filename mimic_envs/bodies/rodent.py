@@ -29,6 +29,7 @@ from mimic_envs.bodies.equipment import (
     add_solids,
     ball_around,
 )
+from mimic_envs.bodies.rearing import Rearing
 from mimic_envs.bodies.rodent_looks import add_looks
 from mimic_envs.bodies.rodent_table import LINKS, MOTORS, PAWS, TENDONS, Link, Paw
 
@@ -357,6 +358,8 @@ BODY = Body(
     feet=("foot_L", "foot_R", "hand_L", "hand_R"),
     forward_axis=(1.0, 0.0, 0.0),
     pace=Pace(forward=0.3, turn=1.0),
+    # vnl_playground's task RodentRearing asks for 0.05 m, its walk to a place to rear for 0.5 m
+    rearing=Rearing(head="skull", high=0.05, low=0.01, hold_s=0.2, wall_distance=0.5, reach=0.04),
     rest_pose=REST_POSE,
     usual_pose=USUAL_POSE,
     gait_groups={"left_diagonal": ("foot_L", "hand_R"), "right_diagonal": ("foot_R", "hand_L")},

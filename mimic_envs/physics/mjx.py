@@ -21,6 +21,7 @@ import numpy as np
 from mimic_envs import bodies
 from mimic_envs.messages import MimicEnvsWarning
 from mimic_envs.physics.backend import (
+    DEFAULT,
     MAX_FINITE,
     PhysicsState,
     SharedPrograms,
@@ -48,6 +49,9 @@ class MjxPhysics(SharedPrograms):
 
     Args:
         body: The body to simulate.
+
+    Raises:
+        NotImplementedError: MJX lacks something that the body's model has.
     """
 
     name = "mjx"
@@ -59,7 +63,7 @@ class MjxPhysics(SharedPrograms):
         self.settings: tuple[Any, ...] = ()
         self._mjx = load_mjx()
         with _settings_of_mjx():
-            self._model = self._mjx.put_model(body.model)
+            self._model = _put_model(self._mjx, body, body.model)
             self._template = self._mjx.make_data(body.model)
 
     def reset(
@@ -198,7 +202,7 @@ class WarpPhysics(MjxPhysics):
         # Warp has no automatic reset of diverged simulations that could be disabled
         model.opt.disableflags &= ~int(mujoco.mjtDisableBit.mjDSBL_AUTORESET)
         with _settings_of_mjx():
-            self._model = self._mjx.put_model(model, impl="warp")
+            self._model = _put_model(self._mjx, body, model, impl="warp")
             self._template = self._mjx.make_data(
                 model, impl="warp", naconmax=max_contacts, njmax=max_constraints
             )
@@ -207,6 +211,18 @@ class WarpPhysics(MjxPhysics):
 def _invalid(*coordinates: jax.Array) -> jax.Array:
     """Whether any number is not finite or absurdly large."""
     return jnp.stack([~(jnp.abs(x) < MAX_FINITE).all() for x in coordinates]).any()
+
+
+def _put_model(mjx: ModuleType, body: bodies.Body, model: mujoco.MjModel, **more: Any) -> Any:
+    """MJX's model of a body, or an error that says of which body and what to do."""
+    try:
+        return mjx.put_model(model, **more)
+    except NotImplementedError as error:
+        reason = str(error).rstrip(".")
+        raise NotImplementedError(
+            f"MJX cannot simulate this model of body {body.name!r}: {reason}; backend "
+            f"{DEFAULT!r} can"
+        ) from error
 
 
 def load_mjx() -> ModuleType:

@@ -8,7 +8,7 @@ import importlib
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from mimic_envs import bodies, registry
+from mimic_envs import arenas, bodies, registry
 from mimic_envs.mdp import actions, indices
 from mimic_envs.mdp.command import Command
 from mimic_envs.mdp.task import Task
@@ -17,7 +17,18 @@ from mimic_envs.validation import accepted, check_names, type_hints
 TASKS: dict[str, str] = {
     name: f"mimic_envs.tasks.{name}"
     for name in (
-        *("imitation", "forage", "goto", "push", "reach"),
+        *(
+            "imitation",
+            "bowl",
+            "forage",
+            "gap_jump",
+            "gaps",
+            "goto",
+            "maze",
+            "push",
+            "reach",
+            "rear",
+        ),
         *("thermotaxis", "two_touch", "velocity"),
     )
 }
@@ -26,6 +37,10 @@ TASKS: dict[str, str] = {
 
 class Specification(Protocol):
     """What a task's module has.
+
+    It may also have `arena(body, options)`, which returns the `arenas.Arena` that the animal is
+    put into, or None to leave it on its own floor; then `command` and `rows` get the
+    `arenas.PlacedBody`.
 
     Attributes:
         Options: A frozen dataclass of the task's options, all of which have defaults.
@@ -95,7 +110,7 @@ def options_of(name: str | Any) -> tuple[str, ...]:
 
 
 def make(name: str | Any, body: bodies.Body, action: str, options: Mapping[str, Any]) -> Task:
-    """Return a task of a body.
+    """Return a task of a body; `at.body` is the body in the arena of the task.
 
     Args:
         name: See `find`.
@@ -114,7 +129,9 @@ def make(name: str | Any, body: bodies.Body, action: str, options: Mapping[str, 
     with contextlib.suppress(NameError):  # hints of a task from outside may not be resolvable
         hints = type_hints(specification.Options)
     given = {n: accepted(n, value, hints.get(n, Any)) for n, value in options.items()}
-    command = specification.command(body, specification.Options(**given))
+    chosen = specification.Options(**given)
+    body = _placed(specification, body, chosen)
+    command = specification.command(body, chosen)
     term = actions.make(action, body, command)
     return Task(
         name=name,
@@ -123,3 +140,10 @@ def make(name: str | Any, body: bodies.Body, action: str, options: Mapping[str, 
         action=term,
         **specification.rows(body),
     )
+
+
+def _placed(specification: Specification, body: bodies.Body, options: Any) -> bodies.Body:
+    """The body in the arena of a task, if the task has one."""
+    arena = getattr(specification, "arena", None)
+    place = None if arena is None else arena(body, options)
+    return body if place is None else arenas.place(body, place)
