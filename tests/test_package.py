@@ -44,6 +44,7 @@ ROOMS = [
     {"body_check", "controllers"},
     {"rollouts"},
     {"scoring"},
+    {"reuse"},
     {"analysis"},
     {"viz"},
     {"gym"},
