@@ -16,8 +16,9 @@ from mimic_envs import bodies, forks
 from mimic_envs.clips import ClipSet
 from mimic_envs.immutable import Immutable
 from mimic_envs.jax_settings import is_typed, package_settings, typed
-from mimic_envs.mdp import Context, Start, Task
+from mimic_envs.mdp import Context, Task
 from mimic_envs.mdp.action_term import Applied, Before
+from mimic_envs.mdp.start_noise import disturbed
 from mimic_envs.options import Settings, require_finite
 from mimic_envs.physics import Physics, PhysicsState, World
 
@@ -163,6 +164,7 @@ class Environment(Immutable):
             next_key = jax.random.key_data(next_key)
         command, physics = self._begin(own, condition, memory)
         context = self._context(physics, command, jnp.zeros((), jnp.int32))
+        command, context = self._updated(command, context)
         events = self._begin_events(own)
         # the same keys as after a step, so that states of both kinds can be mixed
         metrics = jax.eval_shape(self.task.judge, context)[2]
@@ -190,30 +192,10 @@ class Environment(Immutable):
     ) -> tuple[Any, PhysicsState]:
         """The states of command and simulation in which an episode begins."""
         command = self.task.command.begin(key, condition, memory)
-        start = self._disturbed(self.task.command.start(command, key), key)
+        noise = self.settings.angle_noise, self.settings.velocity_noise
+        start = disturbed(self.task.command.start(command, key), self.task.at, *noise, key)
         rest = jnp.zeros(self.body.model.na, jnp.float32)
         return command, self.physics.reset(start.qpos, start.qvel, rest, start.xpos, start.xquat)
-
-    def _disturbed(self, start: Start, key: jax.Array) -> Start:
-        """The start with noise on the joints; their poses are then to be computed."""
-        angle_noise, velocity_noise = self.settings.angle_noise, self.settings.velocity_noise
-        if not (angle_noise or velocity_noise):
-            return start
-        at, model = self.task.at, self.body.model
-        angle_key, velocity_key = jax.random.split(jax.random.fold_in(key, 5))
-        count, qpos, xpos, xquat = len(at.hinges), start.qpos, start.xpos, start.xquat
-        if angle_noise:
-            joints = np.isin(model.jnt_qposadr, at.hinges)
-            low, high = model.jnt_range[joints].astype(np.float32).T
-            free = model.jnt_limited[joints] == 0
-            low, high = np.where(free, -np.inf, low), np.where(free, np.inf, high)
-            angles = qpos[at.hinges]
-            noisy = angles + angle_noise * jax.random.normal(angle_key, (count,))
-            # a reference that is itself beyond a limit stays where it is
-            noisy = jnp.clip(noisy, jnp.minimum(low, angles), jnp.maximum(high, angles))
-            qpos, xpos, xquat = qpos.at[at.hinges].set(noisy), None, None
-        noise = velocity_noise * jax.random.normal(velocity_key, (count,))
-        return Start(qpos, start.qvel.at[at.hinge_dofs].add(noise), xpos, xquat)
 
     def step(self, state: State, action: jax.Array) -> State:
         """One control step.
@@ -251,7 +233,7 @@ class Environment(Immutable):
         term, command = self.task.action, self.task.command
         before = Before(state.command, state.physics, state.obs, state.remembered)
         control, remembered = term.drive(command, before, action)
-        events, force = {}, None
+        events, force = {}, command.force(state.command)
         key = jax.random.fold_in(jax.random.fold_in(typed(state.key), state.steps), 1)
         for number, (name, event) in enumerate(self.task.events.items()):
             own = jax.random.fold_in(key, number)
@@ -286,6 +268,7 @@ class Environment(Immutable):
         key = jax.random.fold_in(typed(state.key), steps)
         command = task.command.advance(state.command, key)
         context = self._context(physics, command, steps, applied, state)
+        command, context = self._updated(command, context)
         reward, crossed, metrics = task.judge(context)
         failed = physics.diverged | crossed if self.settings.terminate else physics.diverged
         over = task.command.over(command)
@@ -348,13 +331,22 @@ class Environment(Immutable):
             remembered=self.task.action.begin() if applied is None else applied.remembered,
         )
 
+    def _updated(self, command: Any, context: Context) -> tuple[Any, Context]:
+        """The command's state once it has seen the physics, and the context with its goal."""
+        asked = self.task.command
+        if not asked.has_update:
+            return command, context
+        command = asked.update(command, context)
+        return command, dataclasses.replace(context, goal=asked.goal(command))
+
     def example(self) -> Context:
         """Return shapes and types of a context, as `jax.eval_shape` does."""
         asked = self.task.command
 
         def context(key: jax.Array) -> Context:
             command, physics = self._begin(typed(key), asked.condition(), asked.memory)
-            return self._context(physics, command, jnp.zeros((), jnp.int32))
+            context = self._context(physics, command, jnp.zeros((), jnp.int32))
+            return self._updated(command, context)[1]
 
         with package_settings():
             return jax.eval_shape(context, jax.ShapeDtypeStruct((2,), jnp.uint32))

@@ -162,7 +162,8 @@ class HostStepper:
         self._columns = Columns(env)
         self._count = count
         self._states: Any = None
-        self._plain = env.task.action.is_plain and not (env.settings.smoothing or env.task.events)
+        changes = env.settings.smoothing or env.task.events or env.task.command.has_force
+        self._plain = env.task.action.is_plain and not changes
         self._allocate()
 
     def _allocate(self) -> None:

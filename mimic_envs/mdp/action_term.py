@@ -40,8 +40,8 @@ class Applied:
     Attributes:
         action: The action after the filter, (A,).
         control: What the actuators get, (nu,), within [-1, 1] of their control ranges.
-        force: Force and torque on each body, (nbody, 6), see `physics.World`; None if no event
-            pushes.
+        force: Force and torque on each body, (nbody, 6), see `physics.World`; None if neither
+            the command nor an event pushes.
         events: State of each event.
         remembered: What the action term remembers after the step.
     """

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from mimic_envs.mdp.context import Context
 from mimic_envs.messages import unknown
 
 
@@ -111,6 +112,30 @@ class Command:
         """Return the state one control step later."""
         return state
 
+    def update(self, state: Any, context: Context) -> Any:
+        """Return the state once it has seen the physics, with which it is the same instant.
+
+        For what a task must remember of the animal: how long it has held still, where it has
+        been, its low-passed velocity. Called after the physics has moved and `advance`, before
+        anything is rewarded or observed; and at the beginning of an episode, where
+        `context.time_s` is 0. A command without this method costs nothing.
+
+        Args:
+            state: What `advance` returned, or at the beginning of an episode `begin`.
+            context: Of this instant; its goal is that of `state`.
+        """
+        return state
+
+    def force(self, state: Any) -> jax.Array | None:
+        """Return force and torque on each body in the next control step, (nbody, 6).
+
+        See `mimic_envs.physics.World.force`; forces of events are added. None for none.
+
+        Args:
+            state: The state before the step.
+        """
+        return None
+
     def goal(self, state: Any) -> Any:
         """Return what is asked for in a state."""
         raise NotImplementedError
@@ -181,6 +206,16 @@ class Command:
             ValueError: The command asks for no motion.
         """
         raise ValueError("this task asks for no motion of the body")
+
+    @property
+    def has_update(self) -> bool:
+        """Whether there is an `update`."""
+        return type(self).update is not Command.update
+
+    @property
+    def has_force(self) -> bool:
+        """Whether there is a `force`."""
+        return type(self).force is not Command.force
 
     @property
     def has_poses(self) -> bool:

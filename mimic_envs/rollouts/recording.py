@@ -127,7 +127,8 @@ class Job:
         self._plan = design.plan(
             layers="network" in self._what,
             observations="observations" in self._what,
-            forces=any(_forces(env, event) for event in env.task.events.values()),
+            forces=env.task.command.has_force
+            or any(_forces(env, event) for event in env.task.events.values()),
         )
         recipe = {
             "environment": identity.environment_hash(env),
