@@ -1,9 +1,8 @@
 """The description of a body, and the registry of bodies.
 
-A `Body` is a frozen description: how to build the MuJoCo model of an animal in
-its arena, which of its parts an imitation task looks at, and the per-body
-defaults of that task. Everything is addressed by name; indices are looked up in
-the compiled model once and never stored by hand.
+A `Body` is a frozen description: how to build the MuJoCo model of an animal in its arena, which of
+its parts tasks look at, and their defaults. Everything is addressed by name; indices are looked up
+in the compiled model once and never stored by hand.
 """
 
 from __future__ import annotations
@@ -125,6 +124,21 @@ class BalanceGains:
 
 
 @dataclasses.dataclass(frozen=True)
+class Pace:
+    """The largest velocities that behavioral tasks ask an animal for.
+
+    Attributes:
+        forward: Length units per second.
+        turn: About the vertical, rad/s.
+        backward: Length units per second; 0 for an animal that is only asked to go ahead.
+    """
+
+    forward: float
+    turn: float
+    backward: float = 0.0
+
+
+@dataclasses.dataclass(frozen=True)
 class Camera:
     """Where a picture of the animal is taken from, following one of its bodies.
 
@@ -191,6 +205,8 @@ class Body(Immutable):
             for an animal without feet.
         forward_axis: Unit vector in the frame of the root body that points ahead; None for a
             limb on a fixed base.
+        pace: How fast it goes; None for a limb on a fixed base.
+        targets: World places that a limb is asked to reach, in length units.
         rest_pose: Angles of joints of the animal at rest, in radians; 0 where not named.
         usual_pose: Mean angles of joints of the moving animal, in radians, which registration
             expects; the model's default where not named. Those of this package are means over
@@ -228,6 +244,8 @@ class Body(Immutable):
     aliases: Mapping[str, str] = dataclasses.field(default_factory=dict)
     feet: tuple[str, ...] = ()
     forward_axis: tuple[float, float, float] | None = None
+    pace: Pace | None = None
+    targets: tuple[tuple[float, float, float], ...] = ()
     rest_pose: Mapping[str, float] = dataclasses.field(default_factory=dict)
     usual_pose: Mapping[str, float] = dataclasses.field(default_factory=dict)
     gait_groups: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)

@@ -372,6 +372,7 @@ BODY = Body(
     reference_stride=1,
     # scores 0.65 on the recordings, as from 16 to 20 Hz, and 0.95 on `train`
     pd=PDGains(frequency_hz=20.0, damping_ratio=1.0),
+    targets=TARGETS_M,
     camera=Camera(distance=0.024, azimuth_deg=130.0, elevation_deg=-20.0, target="ulna"),
     aliases={"elbow_joint": "elbow"},
     usual_pose={"sh_elv": -0.1962, "sh_extension": -0.4595, "sh_rotation": 0.4022, "elbow": 0.3833},

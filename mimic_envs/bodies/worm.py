@@ -25,6 +25,7 @@ from mimic_envs.bodies.body import (
     Body,
     Camera,
     Keypoint,
+    Pace,
     PDGains,
     Recording,
     TerminationLimits,
@@ -351,6 +352,7 @@ BODY = Body(
     camera=Camera(distance=1.3, azimuth_deg=120.0, elevation_deg=-48.0, target="torso13_body"),
     aliases={"x": "root_x", "y": "root_y", "z": "root_z", "yaw": "root_yaw"},
     forward_axis=(1.0, 0.0, 0.0),
+    pace=Pace(forward=0.45, turn=0.5, backward=0.45),
     muscle_groups={
         group: tuple(f"{row}{i}" for i in range(1, 25) if f"{row}{i}" not in _NO_MUSCLE)
         for group, row in {

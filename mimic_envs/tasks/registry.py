@@ -16,7 +16,9 @@ from mimic_envs.mdp.rows import Observation, Rows
 from mimic_envs.mdp.task import Task
 from mimic_envs.validation import accepted, check_names, type_hints
 
-TASKS: dict[str, str] = {"imitation": "mimic_envs.tasks.imitation"}
+TASKS: dict[str, str] = {
+    name: f"mimic_envs.tasks.{name}" for name in ("imitation", "goto", "push", "reach", "velocity")
+}
 """Modules of the tasks of this package."""
 
 
