@@ -208,3 +208,27 @@ def test_a_standing_pose_touches_the_floor(name: str) -> None:
         deepest = min((c.dist for c in data.contact if set(c.geom) & set(body.soles)), default=1.0)
         assert (deepest < 0) == touches
         assert deepest > -0.004 * body.body_length
+
+
+@pytest.mark.parametrize("body", ["stick_insect", "mouse_arm"])
+def test_the_nearest_posture_asks_for_the_same_torques(body: str) -> None:
+    """A posture is found again from the controls that it leads to, by motors or by muscles."""
+    env = make(body, action="posture")
+    law, at, term = pd.law(env.body), env.task.at, env.task.action
+    state = env.reset(jax.random.key(0), clip=0, frame=3)
+    where = env.task.command, state.command, state.physics
+    now = np.asarray(state.physics.qpos)[at.tracked_joints] - rest_qpos(env.body)[at.tracked_joints]
+    # angles near the present ones ask for torques that actuators can bring about
+    rng = np.random.default_rng(0)
+    given = np.float32(now / term._half_ranges + rng.normal(0, 0.002, term.size))
+    control = term.control(*where, jnp.asarray(given))
+    inside = np.abs(control).max() < 1 or body == "mouse_arm"
+    assert inside
+    found = np.asarray(term.nearest(*where, control))
+    torque = law.torque_of(state.physics, control)[at.tracked_dofs]
+    again = law.torque_of(state.physics, term.control(*where, jnp.asarray(found)))[at.tracked_dofs]
+    scale = np.abs(torque).max()
+    assert scale > 0
+    np.testing.assert_allclose(again, torque, atol=0.02 * scale)
+    if body == "stick_insect":
+        np.testing.assert_allclose(found, given, atol=1e-3)
