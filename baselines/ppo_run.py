@@ -126,6 +126,7 @@ class Run:
                 self.arguments,
                 policy.content_hash(self.env),
                 parallel.is_first(),
+                self.env.task.action,
             )
             state, begun = self._start()
             self._latest = state
