@@ -75,6 +75,7 @@ def scored_env(
     clip: str | None = None,
     task: str = "imitation",
     grounded: bool = False,
+    action: Any = "torque",
 ) -> tuple[Any, Any]:
     """The environment for scoring and its clips at their own rate, all or only one.
 
@@ -86,11 +87,12 @@ def scored_env(
         clip: Number or name of the only clip; all if not given.
         task: Name of the task.
         grounded: Follow motions whose feet stand on the floor.
+        action: What an action means.
     """
     from mimic_envs import assembly, tasks
     from mimic_envs import clips as clips_
 
-    body, options = _body(env_id), {"grounded": True} if grounded else {}
+    body, options = _body(env_id), {"action": action, **({"grounded": True} if grounded else {})}
     if "clips" not in tasks.options_of(task):
         return assembly.make(body, task=task, terminate=False, **options), None
     source = clips_.load(clips, body)

@@ -29,6 +29,8 @@ def score(
     out: pathlib.Path | None = None,
     plot: bool = False,
     grounded: bool = False,
+    action: str = "torque",
+    action_options: tuple[str, ...] = (),
 ) -> None:
     """Score a controller or a trained policy by a protocol of this package.
 
@@ -51,8 +53,12 @@ def score(
         plot: Also draw the error over time of every clip, as PNG beside the results.
         grounded: Follow motions whose feet stand on the floor without sliding, made from the clips;
             scores are against the clips all the same.
+        action: Name of the environment's action term. A trained policy acts by its own one whatever
+            this is, if actions of this one can bring about all controls.
+        action_options: Options of the action term, each as name=value.
     """
     from mimic_envs import scoring
+    from mimic_envs.mdp import actions
     from mimic_envs.scoring import frozen, recording
 
     rules = frozen.get(protocol)
@@ -60,7 +66,8 @@ def score(
         check_output(out, ".json")
     if plot:
         extras.require("plots", "matplotlib")
-    env, source = scored_env(env_id, clips, task=task, grounded=grounded)
+    acts = actions.parse(action, action_options)
+    env, source = scored_env(env_id, clips, task=task, grounded=grounded, action=acts)
     if source is not None:
         rules.check(source, clips)
     name, chosen = actors(env, controller, policy, seeds)
