@@ -14,13 +14,12 @@ import jax.numpy as jnp
 import numpy as np
 from rich.console import Console
 
-from baselines import checkpoints, lock, policy, runs, terminal
+from baselines import checkpoints, lock, policy, runs, teachers, terminal
 from baselines.dagger import DAgger, Lesson, Student
 from baselines.evaluation import Evaluation
 from baselines.lock import Lock
 from baselines.log import Log
 from baselines.stop import Stop
-from mimic_envs import controllers
 from mimic_envs.files import atomically
 
 if TYPE_CHECKING:
@@ -110,22 +109,23 @@ class Run:
         self.arguments, self._console = arguments, console
         body = runs.body_of(arguments.env)
         self.directory = arguments.out or pathlib.Path("runs") / (
-            f"{body}-distilled-{arguments.teacher}-{arguments.network}"
+            f"{body}-distilled-{arguments.teacher_name}-{arguments.network}"
             f"-{arguments.action}-seed{arguments.seed}"
         )
-        options = {"threads": arguments.threads}
-        self.env = runs.make_env(
+        make = functools.partial(
+            runs.make_env,
             body,
             arguments.task,
             runs.clip_options(
                 arguments.task,
                 arguments.clips,
                 first_frame_share=arguments.first_frame_share,
+                grounded=arguments.grounded,
             ),
-            action=arguments.action,
-            backend_options=options,
+            backend_options={"threads": arguments.threads},
         )
-        teacher = controllers.make(arguments.teacher, self.env)
+        self.env = make(action=arguments.spec.action)
+        teacher = teachers.make(arguments.teacher, arguments.teacher_policy, self.env, make)
         actor = policy.build(arguments.spec, self.env)
         self._dagger = DAgger(arguments.dagger, actor, teacher)
         self._evaluation = Evaluation(
@@ -135,6 +135,7 @@ class Run:
             arguments.eval_clips,
             arguments.threads,
             arguments.task,
+            arguments.grounded,
         )
         self._settings: dict[str, Any] = {}
         self._clock = runs.Clock()
@@ -241,7 +242,7 @@ class Run:
         )
         training = runs.training(
             self.arguments,
-            algorithm=f"distillation of {self.arguments.teacher} by DAgger",
+            algorithm=f"distillation of {self.arguments.teacher_name} by DAgger",
             backend="native",
             steps=self._steps(rounds),
             wall_time_s=self._clock.elapsed(),

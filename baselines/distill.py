@@ -1,7 +1,7 @@
 """Distillation: `python -m baselines.distill --env mimic_envs/Rodent-v1 --teacher wbc`.
 
-A network learns to act as a controller that needs no training but is slow, see
-`baselines.dagger`.
+A network learns to act as a controller that needs no training but is slow, or as a trained policy
+of another network or action term (`--teacher-policy FOLDER`), see `baselines.dagger`.
 
 The run's folder is like that of `baselines.train`, and `baselines.train --start FOLDER`
 goes on from it by PPO. A run that was stopped or killed continues after its last whole
@@ -23,6 +23,7 @@ from baselines.checkpoints import LEAST
 from baselines.spec import Spec
 from mimic_envs.command import as_command
 from mimic_envs.jax_settings import package_settings
+from mimic_envs.mdp import actions
 
 if TYPE_CHECKING:
     from baselines.dagger_run import Run
@@ -35,7 +36,9 @@ class Arguments:
     env: str
     """Environment id, for example mimic_envs/Rodent-v1."""
     teacher: str = "wbc"
-    """Name of a controller, for example wbc or mpc."""
+    """Name of a controller, for example wbc, balance or mpc."""
+    teacher_policy: pathlib.Path | None = None
+    """Folder of a trained policy that is the teacher in place of the controller."""
     out: pathlib.Path | None = None
     """Folder of the run; if absent
     runs/<body>-distilled-<teacher>-<network>-<action>-seed<seed>."""
@@ -51,6 +54,9 @@ class Arguments:
     first_frame_share: float = 0.0
     """Share of the episodes that begin at a clip's first frame, as scored ones do; the others
     begin anywhere."""
+    grounded: bool = False
+    """Follow motions whose feet stand on the floor without sliding, made from the clips; scores
+    are against the clips all the same. `balance` teaches best on these."""
     threads: int = 0
     """Threads of the physics; 0 takes one per CPU."""
     network: Literal["mlp", "intention", "recurrent"] = "mlp"
@@ -60,7 +66,10 @@ class Arguments:
     """Width of the latent of intention and recurrent networks."""
     action: str = "pd_residual"
     """Meaning of an action, see `mimic_envs.mdp.actions`; `pd_targets` needs a teacher that
-    aims (mpc)."""
+    aims (mpc). With `posture` the network learns the angles that ask the joints for the torques
+    of the teacher."""
+    action_options: tuple[str, ...] = ()
+    """Options of it, each as name=value."""
     keep: int = 2
     """Checkpoints to keep, at least 2: if one is damaged, the run continues from another."""
     dagger: dagger_config.Config = dataclasses.field(default_factory=dagger_config.Config)
@@ -71,7 +80,17 @@ class Arguments:
     @property
     def spec(self) -> Spec:
         """How the policy is built."""
-        return Spec(self.network, self.hidden, self.latent_size, self.action)
+        action = actions.parse(self.action, self.action_options)
+        return Spec(self.network, self.hidden, self.latent_size, action)
+
+    @property
+    def teacher_name(self) -> str:
+        """Name of the teacher: of the controller, or of the run that trained the policy."""
+        folder = self.teacher_policy
+        if folder is None:
+            return self.teacher
+        folder = folder.resolve()
+        return folder.parent.name if folder.name == "policy" else folder.name
 
 
 def parse(argv: list[str] | None) -> Arguments:

@@ -24,17 +24,25 @@ class Evaluation:
         clips: Set of clips, or a file.
         threads: Of the physics; 0 takes one per CPU.
         task: Name of the task.
+        grounded: Follow motions whose feet stand on the floor.
     """
 
     def __init__(
-        self, name: str, body: str, spec: Spec, clips: str, threads: int, task: str = "imitation"
+        self,
+        name: str,
+        body: str,
+        spec: Spec,
+        clips: str,
+        threads: int,
+        task: str = "imitation",
+        grounded: bool = False,
     ) -> None:
         self._name = name
         self._clips, self._clips_name = runs.load_clips(task, clips, body)
         self._env = runs.make_env(
             body,
             task,
-            runs.clip_options(task, self._clips),
+            runs.clip_options(task, self._clips, grounded=grounded),
             action=spec.action,
             backend_options={"threads": threads},
         )

@@ -126,7 +126,7 @@ def restore(
     directory = pathlib.Path(directory)
     record = json.loads((directory / "policy.json").read_text())
     built = record["architecture"], record["options"], record["action"]
-    wanted = spec.network, _options(spec), spec.action
+    wanted = spec.network, _options(spec), env.task.action.declared
     if built != wanted:
         raise ValueError(f"{directory} is {built}, this run is {wanted}: give both the same")
     tensors = safetensors.read(directory / "weights.safetensors")

@@ -61,9 +61,10 @@ class Run:
                 arguments.clips,
                 first_frame_share=arguments.first_frame_share,
                 sampling=arguments.sampling,
+                grounded=arguments.grounded,
             ),
             backend=arguments.backend,
-            action=arguments.action,
+            action=arguments.spec.action,
             backend_options=options,
         )
         if arguments.look_ahead and not isinstance(env.task.command, Clips):
@@ -94,6 +95,7 @@ class Run:
                 arguments.eval_clips,
                 arguments.threads,
                 arguments.task,
+                arguments.grounded,
             )
 
     def _reward_scale(self) -> float:
@@ -124,6 +126,7 @@ class Run:
                 self.arguments,
                 policy.content_hash(self.env),
                 parallel.is_first(),
+                self.env.task.action,
             )
             state, begun = self._start()
             self._latest = state

@@ -149,18 +149,23 @@ def draw(run: pathlib.Path, path: pathlib.Path, level: float) -> None:
     plot.draw(plot.Arguments(path, (run,), level))
 
 
-def command(settings: dict[str, Any]) -> str:
-    """The command line of a run of `baselines.train`, from its `config.json`.
+def command(settings: dict[str, Any], trainer: Any = train) -> str:
+    """The command line of a run, from its `config.json`.
+
+    Args:
+        settings: What that says.
+        trainer: The module of the command, `baselines.train` or `baselines.distill`.
 
     Raises:
         ValueError: There is no such setting any more.
     """
-    usual = dataclasses.asdict(train.Arguments(settings["env"]))
+    usual = dataclasses.asdict(trainer.Arguments(settings["env"]))
     usual = json.loads(json.dumps(usual, default=str))
-    words = ["python -m baselines.train", f"--env {settings['env']}"]
+    name_of = trainer.__spec__.name
+    words = [f"python -m {name_of}", f"--env {settings['env']}"]
     always = {"steps", "seed"}  # which readers look for
-    # the hash is no setting, and a run that was not told how many shards notes how many it took
-    left_out = {"env", "clips_sha256", *runs.FREE, "ppo.shards"}
+    # hashes are no settings, and a run that was not told how many shards notes how many it took
+    left_out = {"env", "clips_sha256", "action_identity", *runs.FREE, "ppo.shards"}
 
     def add(prefix: str, given: dict[str, Any], usual: dict[str, Any]) -> None:
         for name, value in given.items():
@@ -168,7 +173,7 @@ def command(settings: dict[str, Any]) -> str:
             if full in left_out:
                 continue
             if name not in usual:
-                raise ValueError(f"{full} is no setting of baselines.train")
+                raise ValueError(f"{full} is no setting of {name_of}")
             option = f"--{prefix}{'no-' if value is False else ''}{name.replace('_', '-')}"
             if isinstance(value, dict):
                 add(f"{full}.", value, usual[name])

@@ -20,7 +20,7 @@ from baselines.stop import INTERRUPTED, Stop
 from mimic_envs import clips as clips_
 from mimic_envs import scoring, tasks
 from mimic_envs.env import Environment
-from mimic_envs.mdp import Reward
+from mimic_envs.mdp import ActionTerm, Reward
 from mimic_envs.messages import unknown
 
 FREE = (
@@ -163,7 +163,11 @@ def at_least(arguments: Any, **limits: float) -> None:
 
 
 def record_settings(
-    directory: pathlib.Path, arguments: Any, clips_hash: str, writes: bool = True
+    directory: pathlib.Path,
+    arguments: Any,
+    clips_hash: str,
+    writes: bool = True,
+    action: ActionTerm | None = None,
 ) -> dict[str, Any]:
     """Write a run's settings, or check that one that is continued has the same.
 
@@ -172,6 +176,8 @@ def record_settings(
         arguments: A dataclass.
         clips_hash: Of what is trained on.
         writes: Whether this process writes; of several only one does.
+        action: What actions mean; of a term with options its identity is noted, which tells
+            whether the files that it was read from have changed.
 
     Returns:
         The settings, as JSON.
@@ -182,6 +188,8 @@ def record_settings(
     """
     settings = {k: v for k, v in dataclasses.asdict(arguments).items() if k not in FREE}
     settings["clips_sha256"] = clips_hash
+    if action is not None and action.identity != action.name:
+        settings["action_identity"] = action.identity
     settings = json.loads(json.dumps(settings, default=str))
     path = directory / "config.json"
     remedy = _config_remedy(directory)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
+from mimic_envs.mdp.actions import Action
+
 
 @dataclasses.dataclass(frozen=True)
 class Spec:
@@ -13,12 +15,12 @@ class Spec:
         network: See `networks.make`.
         hidden: See `networks.make`.
         latent_size: See `networks.make`.
-        action: Name of the environment's action term.
+        action: The environment's action term: its name, or that with its options.
         initial_std: See `actor.Actor`.
     """
 
     network: str = "mlp"
     hidden: tuple[int, ...] = (256, 256)
     latent_size: int = 16
-    action: str = "torque"
+    action: Action = "torque"
     initial_std: float = 0.3

@@ -24,6 +24,7 @@ from baselines.checkpoints import LEAST
 from baselines.spec import Spec
 from mimic_envs.command import as_command
 from mimic_envs.jax_settings import package_settings
+from mimic_envs.mdp import actions
 
 if TYPE_CHECKING:
     from baselines.ppo_run import Run
@@ -65,10 +66,16 @@ class Arguments:
     """Width of the latent of intention and recurrent networks."""
     action: str = "torque"
     """Meaning of an action: `torque`, `pd_residual`, `pd_targets`, `balance_residual`,
-    `balance_targets` or `posture`, see `mimic_envs.mdp.actions`."""
+    `balance_targets`, `posture` or `latent`, see `mimic_envs.mdp.actions`."""
+    action_options: tuple[str, ...] = ()
+    """Options of it, each as name=value; for `latent` decoder=FOLDER, mode=walk, scale=0.5, see
+    `mimic_envs.reuse.latent`."""
     score_weight: float = 0.0
     """Weight of the frame's score in the reward. The body's own reward is nearly flat close
     to the reference; the score falls evenly with the distance."""
+    grounded: bool = False
+    """Follow motions whose feet stand on the floor without sliding, made from the clips; scores
+    are against the clips all the same."""
     start: pathlib.Path | None = None
     """Folder of a policy to start from, `policy/` of a run of this command or of
     `baselines.distill`; of the same network and action."""
@@ -95,7 +102,8 @@ class Arguments:
     @property
     def spec(self) -> Spec:
         """How the policy is built."""
-        return Spec(self.network, self.hidden, self.latent_size, self.action, self.ppo.initial_std)
+        action = actions.parse(self.action, self.action_options)
+        return Spec(self.network, self.hidden, self.latent_size, action, self.ppo.initial_std)
 
     @property
     def updates(self) -> int:

@@ -59,6 +59,9 @@ def assemble(body: bodies.Body | str, **options: Any) -> Environment:
     _cache_compilations()
     settings = Settings.of(mine, body.control_timestep_s)
     env = Environment(task, body, physics, settings)
+    if task.action.reads_observation:
+        layout = env.observation_layout()
+        task.action.check_observation({name: shape for name, (_, shape, _) in layout.items()})
     if any((mine.rewards, mine.terminations, mine.observations, mine.metrics, mine.events)):
         _check_rows(env)
     return env

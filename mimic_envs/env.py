@@ -17,6 +17,7 @@ from mimic_envs.clips import ClipSet
 from mimic_envs.immutable import Immutable
 from mimic_envs.jax_settings import is_typed, package_settings, typed
 from mimic_envs.mdp import Context, Task
+from mimic_envs.mdp.action_term import Applied, Before
 from mimic_envs.mdp.start_noise import disturbed
 from mimic_envs.options import Settings, require_finite
 from mimic_envs.physics import Physics, PhysicsState, World
@@ -44,6 +45,7 @@ class State:
         fields: Fields of the model that events have changed for this episode.
         key: Random key that the next automatic reset uses, in the form of the one given to
             `reset`: typed, or words of uint32.
+        remembered: What the action term remembers within the episode, arrays by name.
     """
 
     physics: PhysicsState
@@ -60,25 +62,7 @@ class State:
     events: dict[str, Any]
     fields: dict[str, jax.Array]
     key: jax.Array
-
-
-@jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True)
-class Applied:
-    """What is applied in one control step.
-
-    Attributes:
-        action: The action after the filter, (A,).
-        control: What the actuators get, (nu,), within [-1, 1] of their control ranges.
-        force: Force and torque on each body, (nbody, 6), see `physics.World`; None if neither
-            the command nor an event pushes.
-        events: State of each event.
-    """
-
-    action: jax.Array
-    control: jax.Array
-    force: jax.Array | None
-    events: dict[str, Any]
+    remembered: dict[str, jax.Array]
 
 
 @jax.tree_util.register_dataclass
@@ -200,6 +184,7 @@ class Environment(Immutable):
             events=events,
             fields=self._fields(events),
             key=next_key,
+            remembered=dict(context.remembered),
         )
 
     def _begin(
@@ -246,7 +231,8 @@ class Environment(Immutable):
         if self.settings.smoothing:
             action = action + self.settings.smoothing * (state.action - action)
         term, command = self.task.action, self.task.command
-        control = term.control(command, state.command, state.physics, action)
+        before = Before(state.command, state.physics, state.obs, state.remembered)
+        control, remembered = term.drive(command, before, action)
         events, force = {}, command.force(state.command)
         key = jax.random.fold_in(jax.random.fold_in(typed(state.key), state.steps), 1)
         for number, (name, event) in enumerate(self.task.events.items()):
@@ -255,7 +241,7 @@ class Environment(Immutable):
             control = event.control(self.body, events[name], control)
             more = event.force(self.body, events[name])
             force = more if force is None else force if more is None else force + more
-        return Applied(action, control, force, events)
+        return Applied(action, control, force, events, remembered)
 
     def _begin_events(self, key: jax.Array) -> dict[str, Any]:
         keys = jax.random.split(jax.random.fold_in(key, 7), max(len(self.task.events), 1))
@@ -303,6 +289,7 @@ class Environment(Immutable):
             events=applied.events,
             fields=state.fields,
             key=state.key,
+            remembered=applied.remembered,
         )
 
     def step_autoreset(self, state: State, action: jax.Array) -> tuple[State, StepResult]:
@@ -341,6 +328,7 @@ class Environment(Immutable):
             control=still if applied is None else applied.control,
             previous_control=still if before is None else before.control,
             time_s=steps * jnp.float32(self.body.control_timestep_s),
+            remembered=self.task.action.begin() if applied is None else applied.remembered,
         )
 
     def _updated(self, command: Any, context: Context) -> tuple[Any, Context]:

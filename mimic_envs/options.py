@@ -23,9 +23,10 @@ class Options:
 
     task: Any = "imitation"
     """Name of the task, `module:name`, or a specification as in `mimic_envs.tasks`."""
-    action: str = "torque"
+    action: str | Mapping[str, Any] = "torque"
     """Name of the action term: `torque`, `pd_residual`, `pd_targets`, `balance_residual`,
-    `balance_targets`, `posture`, or `module:name`."""
+    `balance_targets`, `posture`, `latent`, or `module:name`; or a dictionary with that name as
+    `"kind"` and the term's options."""
     backend: str = physics_.DEFAULT
     """Physics: `native` (C MuJoCo), `mjx` or `warp`."""
     backend_options: Mapping[str, Any] | None = None

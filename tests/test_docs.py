@@ -131,7 +131,9 @@ def parsed(module: str, words: list[str]) -> Any:
     return importlib.import_module(f"baselines.{module}").parse(words)
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/baselines.md", "docs/trained.md"])
+@pytest.mark.parametrize(
+    "page", ["README.md", "docs/baselines.md", "docs/reuse.md", "docs/trained.md"]
+)
 def test_commands_that_train_are_taken_by_their_programs(page: str) -> None:
     found = training_commands(ROOT / page)
     assert found

@@ -45,6 +45,7 @@ ROOMS = [
     {"body_check", "controllers"},
     {"rollouts"},
     {"scoring"},
+    {"reuse"},
     {"analysis"},
     {"viz"},
     {"gym"},

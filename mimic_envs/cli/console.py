@@ -76,6 +76,7 @@ def scored_env(
     task: str | None = None,
     grounded: bool = False,
     settings: Mapping[str, Any] | None = None,
+    action: Any = "torque",
 ) -> tuple[Any, Any]:
     """The environment for scoring and its clips at their own rate, all or only one.
 
@@ -88,13 +89,14 @@ def scored_env(
         task: Name of the task; that of the id if not given.
         grounded: Follow motions whose feet stand on the floor.
         settings: Other options of the environment.
+        action: What an action means.
     """
     from mimic_envs import assembly, tasks
     from mimic_envs import clips as clips_
 
     body, own_task = _body_and_task(env_id)
     task = own_task if task is None else task
-    options = {**(settings or {}), **({"grounded": True} if grounded else {})}
+    options = {"action": action, **(settings or {}), **({"grounded": True} if grounded else {})}
     if "clips" not in tasks.options_of(task):
         return assembly.make(body, task=task, terminate=False, **options), None
     source = clips_.load(clips, body)

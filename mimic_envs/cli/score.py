@@ -30,6 +30,8 @@ def score(
     plot: bool = False,
     grounded: bool = False,
     starts: int = 8,
+    action: str = "torque",
+    action_options: tuple[str, ...] = (),
 ) -> None:
     """Score a controller or a trained policy by a protocol of this package.
 
@@ -55,10 +57,14 @@ def score(
             scores are against the clips all the same.
         starts: Initial states near the reference from which each trial is done, and averaged;
             the protocol has 8. Results of another number cannot be handed in.
+        action: Name of the environment's action term. A trained policy acts by its own one whatever
+            this is, if actions of this one can bring about all controls.
+        action_options: Options of the action term, each as name=value.
     """
     import dataclasses
 
     from mimic_envs import scoring
+    from mimic_envs.mdp import actions
     from mimic_envs.scoring import frozen, recording
 
     rules = frozen.get(protocol)
@@ -69,8 +75,14 @@ def score(
     if starts < 1:
         raise ValueError(f"--starts must be at least 1, got {starts}")
     chosen_starts = dataclasses.replace(scoring.STARTS, count=starts)
+    acts = actions.parse(action, action_options)
     env, source = scored_env(
-        env_id, clips, task=task, grounded=grounded, settings=chosen_starts.options
+        env_id,
+        clips,
+        task=task,
+        grounded=grounded,
+        settings=chosen_starts.options,
+        action=acts,
     )
     if source is not None:
         rules.check(source, clips)

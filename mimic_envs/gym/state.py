@@ -70,6 +70,7 @@ def source(env: Environment) -> Mapping[str, str]:
             "body": env.body.name,
             "backend": env.physics.name,
             "command": env.task.command.identity,
+            "action": env.task.action.identity,
         }
     )
 

@@ -16,7 +16,8 @@ import mujoco
 import numpy as np
 
 from mimic_envs import forks
-from mimic_envs.env import Applied, Environment, State
+from mimic_envs.env import Environment, State
+from mimic_envs.mdp.action_term import Applied
 from mimic_envs.physics import HostPhysics
 
 
@@ -185,7 +186,7 @@ class HostStepper:
     def parts(self) -> Any:
         """See `Stepper.parts`."""
         if self._states is None:
-            self._states = _without_physics(empty(self._env, self._count))
+            self._states = _kept(self._env, empty(self._env, self._count))
         return {
             "state": self._states,
             "simulation": self._batch.snapshots(),
@@ -222,7 +223,7 @@ class HostStepper:
         where = padded(np.asarray(ids, np.int32))
         with jax.default_device(self._device):
             if self._states is None:
-                self._states = _without_physics(empty(self._env, self._count))
+                self._states = _kept(self._env, empty(self._env, self._count))
             chosen = {name: padded(x) for name, x in conditions.items()}
             self._states, *results = _host_start(
                 self._env, self._states, where, padded(keys), chosen
@@ -242,11 +243,11 @@ class HostStepper:
         if not all_finite:
             actions = np.where(finite, actions, np.float32(0))
         self._actions[:] = actions
-        controls, force, events = actions, None, self._states.events if self._states else {}
+        controls, force, after = actions, None, self._unchanged
         if not self._plain:
             applied = _host_apply(self._env, self._states, self._inputs)
             self._actions[:] = applied.action
-            controls, events = np.asarray(applied.control), applied.events
+            controls, after = np.asarray(applied.control), (applied.events, applied.remembered)
             force = None if applied.force is None else np.asarray(applied.force)
         self._batch.advance(controls, mask, force)
         self._read_batch(mask)
@@ -256,9 +257,15 @@ class HostStepper:
         self._controls[:] = controls
         # the environment is committed to the CPU, so the call runs there; it reads the inputs
         # in place and later, so they may change only when the results are here
-        self._states, obs, columns = _host_conclude(self._env, self._states, events, self._inputs)
+        self._states, obs, columns = _host_conclude(self._env, self._states, after, self._inputs)
         step, self.info = self._columns.step(obs, columns)
         return step
+
+    @property
+    def _unchanged(self) -> tuple[Any, Any]:
+        """States of events and of the action term, if a step changes neither."""
+        states = self._states
+        return (states.events, states.remembered) if states else ({}, {})
 
     def _read_batch(self, mask: np.ndarray) -> None:
         """Read what has moved; the rest stays as it was, as on the functional face."""
@@ -277,9 +284,10 @@ class HostStepper:
         return self._batch.data(i, np.asarray(self._states.control[i]))
 
 
-def _without_physics(state: State) -> State:
+def _kept(env: Environment, state: State) -> State:
     """A state without what lives on the host or is made anew at every step."""
-    return dataclasses.replace(state, physics=None, obs={}, metrics={})  # type: ignore[arg-type]
+    obs = state.obs if env.task.action.reads_observation else {}
+    return dataclasses.replace(state, physics=None, obs=obs, metrics={})  # type: ignore[arg-type]
 
 
 @functools.partial(jax.jit, static_argnums=1)
@@ -301,7 +309,7 @@ def _host_start(
         fresh.physics
     )
     obs, columns = jax.vmap(report, (None, 0))(env, fresh)
-    put = jax.tree.map(lambda old, new: old.at[ids].set(new), states, _without_physics(fresh))
+    put = jax.tree.map(lambda old, new: old.at[ids].set(new), states, _kept(env, fresh))
     return put, obs, snapshot, packed, columns
 
 
@@ -330,17 +338,17 @@ def _host_apply(env: Environment, states: State, inputs: jax.Array) -> Applied:
 
 @jax.jit
 def _host_conclude(
-    env: Environment, states: State, events: Any, inputs: jax.Array
+    env: Environment, states: State, after: Any, inputs: jax.Array
 ) -> tuple[State, jax.Array, jax.Array]:
-    def one(state: State, events: Any, row: jax.Array) -> tuple[State, jax.Array, jax.Array]:
+    def one(state: State, after: Any, row: jax.Array) -> tuple[State, jax.Array, jax.Array]:
         packed, flags, action, control = _unpacked(env, row)
         diverged, moves = flags > 0
         physics = _host(env).unpack(packed, diverged, jnp.zeros(0, jnp.uint32))
-        moved = env.conclude(state, physics, Applied(action, control, None, events))
+        moved = env.conclude(state, physics, Applied(action, control, None, *after))
         kept = jax.tree.map(
-            functools.partial(jnp.where, moves), _without_physics(moved), _without_physics(state)
+            functools.partial(jnp.where, moves), _kept(env, moved), _kept(env, state)
         )
         obs, columns = report(env, dataclasses.replace(moved, command=kept.command))
         return kept, obs, columns
 
-    return jax.vmap(one)(states, events, inputs)
+    return jax.vmap(one)(states, after, inputs)

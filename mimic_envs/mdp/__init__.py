@@ -4,7 +4,7 @@ A task lists functions of a `Context` in rows. The same rows can be changed from
 `mimic_envs.make`.
 """
 
-from mimic_envs.mdp.actions import ActionTerm
+from mimic_envs.mdp.action_term import ActionTerm
 from mimic_envs.mdp.command import Command, Start
 from mimic_envs.mdp.context import Context
 from mimic_envs.mdp.events import Delay, Event, Push, Randomize

@@ -8,16 +8,20 @@
 | `balance_residual` | added to the controls of balance on the reference | actuators |
 | `balance_targets` | added to the reference's joint angles that balance aims at | tracked joints |
 | `posture` | joint angles that PD control aims at, about the rest pose | tracked joints |
+| `latent` | the latent of a frozen decoder, see `mimic_envs.reuse` | latents |
 
 `torque` is the plain actuator, be it a motor or a muscle. Terms that need the reference work in
 tasks whose command asks for a pose. A new term is a subclass of `ActionTerm`, and a line in
-`ACTIONS` or `action="module:name"`.
+`ACTIONS` or `action="module:name"`. Its fields besides `body` are options, which are given as
+`action={"kind": "latent", "decoder": FOLDER}`.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, ClassVar
+import json
+from collections.abc import Mapping
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -25,71 +29,14 @@ import numpy as np
 
 from mimic_envs import bodies, registry
 from mimic_envs.mdp import balance, indices, pd
+from mimic_envs.mdp.action_term import ActionTerm
 from mimic_envs.mdp.command import Command
 from mimic_envs.mdp.poses import rest_qpos
 from mimic_envs.physics import PhysicsState
+from mimic_envs.validation import accepted, check_names, type_hints
 
 REACH_RAD = 0.5
 """How far from the reference `pd_targets` and `balance_targets` can aim, rad."""
-
-
-@dataclasses.dataclass(frozen=True)
-class ActionTerm:
-    """Base of action terms; hashable, since compiled programs are shared by it.
-
-    Attributes:
-        body: The body.
-        name: Its registry name.
-        is_plain: Whether an action already is the control, so that nothing has to be computed.
-        needs_pose: Whether it adds to PD control towards the pose that the command asks for.
-        needs_forces: Whether it adds to balance, which needs the forces of the motion as well.
-        has_inverse: Whether there is an `action` for every control.
-    """
-
-    body: bodies.Body
-    name: ClassVar[str]
-    is_plain: ClassVar[bool] = False
-    needs_pose: ClassVar[bool] = False
-    needs_forces: ClassVar[bool] = False
-    has_inverse: ClassVar[bool] = False
-
-    def __post_init__(self) -> None:
-        """Check that the body serves; the base accepts every one."""
-
-    @property
-    def size(self) -> int:
-        """Numbers in an action; by default one for each actuator."""
-        return self.body.model.nu
-
-    def prepared(self, command: Command) -> Command:
-        """Return the command with all that `control` needs of it. Host."""
-        return command.with_forces() if self.needs_forces else command
-
-    def control(
-        self, command: Command, state: Any, physics: PhysicsState, action: jax.Array
-    ) -> jax.Array:
-        """Return the controls, (nu,), within [-1, 1] of the control ranges.
-
-        Args:
-            command: The task's command.
-            state: The command's state.
-            physics: State of the simulation.
-            action: The action, (size,), within [-1, 1].
-        """
-        raise NotImplementedError
-
-    def action(
-        self, command: Command, state: Any, physics: PhysicsState, control: jax.Array
-    ) -> jax.Array:
-        """Return the action that brings about these controls, (size,): the inverse of `control`.
-
-        Raises:
-            ValueError: There is none.
-        """
-        raise ValueError(
-            f"action {self.name!r} cannot bring about every control: use action 'torque' or "
-            "'pd_residual', or a controller that aims, such as 'mpc'"
-        )
 
 
 class Torque(ActionTerm):
@@ -234,6 +181,7 @@ class Posture(ActionTerm):
     """
 
     name = "posture"
+    has_nearest = True
 
     def __post_init__(self) -> None:
         pd.law(self.body)
@@ -247,13 +195,26 @@ class Posture(ActionTerm):
         self, command: Command, state: Any, physics: PhysicsState, action: jax.Array
     ) -> jax.Array:
         """See `ActionTerm.control`."""
-        at, model = indices.of(self.body), self.body.model
+        pose = jnp.asarray(rest_qpos(self.body), jnp.float32)
+        pose = pose.at[indices.of(self.body).tracked_joints].add(self._half_ranges * action)
+        return pd.law(self.body).control(physics, pose, jnp.zeros(self.body.model.nv))
+
+    def nearest(
+        self, command: Command, state: Any, physics: PhysicsState, control: jax.Array
+    ) -> jax.Array:
+        """See `ActionTerm.nearest`: the angles that ask the tracked joints for the same torques."""
+        law, at = pd.law(self.body), indices.of(self.body)
+        angle = law.angle_for(physics, law.torque_of(physics, control))[at.tracked_dofs]
+        rest = rest_qpos(self.body)[at.tracked_joints].astype(np.float32)
+        return jnp.clip((angle - rest) / self._half_ranges, -1.0, 1.0)
+
+    @property
+    def _half_ranges(self) -> np.ndarray:
+        """Half of the range of each tracked joint, rad; pi where it has no limits."""
+        model = self.body.model
         joints = [self.body.joint_names.index(name) for name in self.body.tracked_joints]
         half = 0.5 * np.ptp(model.jnt_range[joints], axis=1)
-        half = np.where(model.jnt_limited[joints], half, np.pi).astype(np.float32)
-        pose = jnp.asarray(rest_qpos(self.body), jnp.float32)
-        pose = pose.at[at.tracked_joints].add(half * action)
-        return pd.law(self.body).control(physics, pose, jnp.zeros(model.nv))
+        return np.where(model.jnt_limited[joints], half, np.pi).astype(np.float32)
 
 
 ACTIONS: dict[str, str | object] = {
@@ -263,22 +224,33 @@ ACTIONS: dict[str, str | object] = {
     "balance_residual": BalanceResidual,
     "balance_targets": BalanceTargets,
     "posture": Posture,
+    "latent": "mimic_envs.reuse.latent:Latent",
 }
 """Action terms by name."""
 
+Action = str | Mapping[str, Any]
+"""What an action means: a name of `ACTIONS` or `module:name`; or a dictionary with that name as
+`"kind"` and the term's options."""
 
-def make(name: str, body: bodies.Body, command: Command) -> ActionTerm:
+
+def make(action: Action, body: bodies.Body, command: Command) -> ActionTerm:
     """Return an action term for a body and a command.
 
     Args:
-        name: A name of `ACTIONS`, or `module:name` of a function from a body to a term.
+        action: See `Action`; `module:name` is that of a function from a body to a term.
         body: The body.
         command: The command of the task.
 
     Raises:
-        ValueError: No such term, or one that the body or the command does not serve.
+        ValueError: No such term, a wrong option, or a term that the body or the command does not
+            serve.
     """
-    term = registry.resolve("action", name, ACTIONS)(body)
+    options = {"kind": action} if isinstance(action, str) else dict(action)
+    name = options.pop("kind", None)
+    if not isinstance(name, str):
+        raise ValueError(f"action: a dictionary needs the name of a term as 'kind', got {action!r}")
+    maker = registry.resolve("action", name, ACTIONS)
+    term = maker(body, **_options(name, maker, options))
     if (term.needs_pose and not command.has_poses) or (
         term.needs_forces and not command.has_motions
     ):
@@ -287,3 +259,41 @@ def make(name: str, body: bodies.Body, command: Command) -> ActionTerm:
             "'posture'"
         )
     return term
+
+
+def _options(name: str, maker: Any, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Options of a term, checked by the types of its fields."""
+    if not dataclasses.is_dataclass(maker):
+        check_names(f"option of action {name!r}", given, ())
+        return {}
+    fields = {f.name: f for f in dataclasses.fields(maker) if f.init and f.name != "body"}
+    check_names(f"option of action {name!r}", given, fields)
+    for field in fields.values():
+        if field.default is dataclasses.MISSING and field.name not in given:
+            raise ValueError(f"action {name!r} needs the option {field.name!r}")
+    hints = type_hints(cast(type, maker))
+    return {n: accepted(f"action[{n!r}]", x, hints[n]) for n, x in given.items()}
+
+
+def parse(name: str, options: tuple[str, ...]) -> Action:
+    """Return the action that a command line names.
+
+    Args:
+        name: Name of the term.
+        options: Its options, each as `name=value`.
+
+    Raises:
+        ValueError: An option without `=`.
+    """
+    if not options:
+        return name
+    parsed: dict[str, Any] = {"kind": name}
+    for text in options:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise ValueError(f"option of action {name!r}: expected name=value, got {text!r}")
+        try:
+            parsed[key] = json.loads(value)
+        except ValueError:  # a text without quotes
+            parsed[key] = value
+    return parsed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -23,6 +24,7 @@ from mimic_envs.physics import PhysicsState
         "control",
         "previous_control",
         "time_s",
+        "remembered",
     ],
     meta_fields=["at"],
 )
@@ -39,6 +41,7 @@ class Context:
         control: What the actuators got, (nu,), within [-1, 1] of their control ranges.
         previous_control: What they got in the step before, (nu,).
         time_s: Time since the episode began, s.
+        remembered: What the action term remembers, arrays by name; most terms nothing.
     """
 
     at: Indices
@@ -49,6 +52,7 @@ class Context:
     control: jax.Array
     previous_control: jax.Array
     time_s: jax.Array
+    remembered: Mapping[str, jax.Array] = dataclasses.field(default_factory=dict)
 
     @functools.cached_property
     def root_position(self) -> jax.Array:

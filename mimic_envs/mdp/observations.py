@@ -6,6 +6,7 @@ the animal is moved along the floor or turned about the vertical.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import jax
@@ -75,6 +76,21 @@ def end_effectors(c: Context) -> jax.Array:
 def previous_control(c: Context) -> jax.Array:
     """Last control of every actuator, within [-1, 1] of its control range, (nu,)."""
     return c.control
+
+
+@dataclasses.dataclass(frozen=True)
+class Remembered:
+    """What the action term remembers under a name, see `ActionTerm.observed`.
+
+    Attributes:
+        name: The name.
+    """
+
+    name: str
+
+    def __call__(self, c: Context) -> jax.Array:
+        """Return it, (n,)."""
+        return c.remembered[self.name]
 
 
 def proprioception(at: Indices) -> Rows[Observation]:

@@ -120,17 +120,50 @@ class PD:
             offset: See `control`.
             gains: Other gains than the body's; their numbers may be traced.
         """
-        at, gains = self._at, gains or self._body.pd
-        omega = 2 * np.pi * gains.frequency_hz
-        kp = jnp.asarray(self.inertia * omega**2, jnp.float32)
-        wanted = 2 * gains.damping_ratio * omega * self.inertia
-        kd = jnp.asarray(jnp.maximum(wanted - self.damping, 0.0), jnp.float32)
+        at = self._at
+        kp, kd = self._gains(gains or self._body.pd)
         zero = jnp.zeros_like(qvel)
         angle = zero.at[at.hinge_dofs].set(qpos[at.hinges])
         error = angle - zero.at[at.hinge_dofs].set(physics.qpos[at.hinges])
         torque: jax.Array = kp * error + kd * (qvel - physics.qvel)
         torque += self.damping * qvel + self.stiffness * (angle - self.rest)
         return torque + kp * offset
+
+    def _gains(self, gains: bodies.PDGains) -> tuple[jax.Array, jax.Array]:
+        """Stiffness and damping of the law, (nv,) each."""
+        omega = 2 * np.pi * gains.frequency_hz
+        wanted = 2 * gains.damping_ratio * omega * self.inertia
+        kd = jnp.asarray(jnp.maximum(wanted - self.damping, 0.0), jnp.float32)
+        return jnp.asarray(self.inertia * omega**2, jnp.float32), kd
+
+    def angle_for(self, physics: PhysicsState, torque: jax.Array) -> jax.Array:
+        """Return the angles at rest towards which the law asks for joint torques, rad, (nv,).
+
+        It is the inverse of `torque` for `qvel` 0.
+
+        Args:
+            physics: See `control`.
+            torque: (nv,).
+        """
+        at, (kp, kd) = self._at, self._gains(self._body.pd)
+        now = jnp.zeros_like(physics.qvel).at[at.hinge_dofs].set(physics.qpos[at.hinges])
+        pull = torque + kp * now + kd * physics.qvel + self.stiffness * self.rest
+        return pull / jnp.maximum(kp + self.stiffness, 1e-12)
+
+    def torque_of(self, physics: PhysicsState, control: jax.Array) -> jax.Array:
+        """Return the joint torques, (nv,), that controls bring about one control step later.
+
+        Args:
+            physics: See `control`.
+            control: (nu,), within [-1, 1] of the control ranges.
+        """
+        actuation = self._at.actuation
+        middle, half = control_range(self._body.model)
+        activation = self._dynamics.activation(physics.act, middle + half * control)
+        moment = actuation.moment(physics.qpos, physics.xpos, physics.xquat)
+        length = actuation.length(physics.qpos, physics.xpos, physics.xquat)
+        gain, bias = actuation.gain_and_bias(length, moment @ physics.qvel)
+        return moment.T @ (gain * activation + bias)
 
     def activation_for(self, physics: PhysicsState, torque: jax.Array) -> jax.Array:
         """Return activations that bring about joint torques, (nv,).
@@ -196,12 +229,31 @@ class _Activation:
             act: The model's activations, (na,).
             wanted: Activation of each actuator, (nu,).
         """
-        present = jnp.zeros_like(wanted).at[self._filtered].set(act[self._address])
+        present, decay = self._decays(act, wanted)
+        return (wanted - decay * present) / (1.0 - decay)
+
+    def activation(self, act: jax.Array, control: jax.Array) -> jax.Array:
+        """Return the activations, (nu,), one control step later: the inverse of `control`.
+
+        Args:
+            act: The model's activations, (na,).
+            control: Control of each actuator, (nu,), in its own range.
+        """
+        present, decay = self._decays(act, control)
+        return decay * present + (1.0 - decay) * control
+
+    def _decays(self, act: jax.Array, aim: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Activation of each actuator now, and the share that is left of it, (nu,) each.
+
+        Args:
+            act: The model's activations, (na,).
+            aim: Whether the activation rises is whether this is above it, (nu,).
+        """
+        present = jnp.zeros_like(aim).at[self._filtered].set(act[self._address])
         # a muscle's time constants depend on its activation and on the direction
         shape = 0.5 + 1.5 * jnp.clip(present, 0.0, 1.0)
-        constant = jnp.where(wanted > present, self._up * shape, self._down / shape)
-        decay = jnp.where(self._muscle, jnp.exp(-self._step_s / constant), self._decay)
-        return (wanted - decay * present) / (1.0 - decay)
+        constant = jnp.where(aim > present, self._up * shape, self._down / shape)
+        return present, jnp.where(self._muscle, jnp.exp(-self._step_s / constant), self._decay)
 
 
 def _joint_properties(

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from mimic_envs.mdp import rows
-from mimic_envs.mdp.actions import ActionTerm
+from mimic_envs.mdp.action_term import ActionTerm
 from mimic_envs.mdp.command import Command
 from mimic_envs.mdp.context import Context
 from mimic_envs.mdp.events import KINDS, Event
@@ -22,11 +22,10 @@ from mimic_envs.messages import unknown
 
 @functools.partial(
     jax.tree_util.register_dataclass,
-    data_fields=["command"],
+    data_fields=["command", "action"],
     meta_fields=[
         "name",
         "at",
-        "action",
         "observations",
         "rewards",
         "terminations",

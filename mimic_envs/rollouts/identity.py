@@ -31,13 +31,8 @@ def entry_names(env: Environment, group: str, width: int) -> list[str]:
 
 
 def action_names(env: Environment) -> list[str]:
-    """Labels of an action's entries: actuators or joints, where it has one for each."""
-    names = list(env.body.actuator_names)
-    if env.action_size == len(names):
-        return names
-    if env.action_size == len(env.body.tracked_joints):
-        return list(env.body.tracked_joints)
-    return [str(i) for i in range(env.action_size)]
+    """Labels of an action's entries."""
+    return list(env.task.action.labels)
 
 
 def policy_hash(policy: Controller) -> str:
@@ -52,7 +47,7 @@ def policy_hash(policy: Controller) -> str:
 def environment_hash(env: Environment) -> str:
     """SHA-256 of body, task, rows, options and clips."""
     task = env.task
-    parts = [variables.model_hash(env.body), task.name, task.action.name, str(env.settings)]
+    parts = [variables.model_hash(env.body), task.name, task.action.identity, str(env.settings)]
     parts += [str(dict(task.events)), str(list(env.observation_layout()))]
     if hasattr(task.command, "clips"):
         parts.append(task.command.clips.content_hash)

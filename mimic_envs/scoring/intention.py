@@ -24,7 +24,7 @@ hidden layer, and `decoder_<i>`; `action_mean`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import dataclasses
 from typing import Any
 
 import jax
@@ -42,7 +42,7 @@ from mimic_envs.scoring.mlp import (
     normaliser_shapes,
 )
 from mimic_envs.scoring.policies import Declared
-from mimic_envs.scoring.policy import Observation, Policy, Visit
+from mimic_envs.scoring.policy import Observation, Policy, Visit, unchanged
 
 LOG_STD_RANGE = (-6.0, 1.0)
 """Limits of the logarithm of the latents' standard deviations in training."""
@@ -67,44 +67,148 @@ def recurrent(declared: Declared) -> Policy:
 
 
 def _policy(declared: Declared, recurrent: bool) -> Policy:
-    options, widths = declared.options, declared.widths
-    check_options(options, "hidden", "latent_size", "activation", "clip")
-    hidden, latent_size = options["hidden"], options["latent_size"]
-    if not is_width(latent_size):
-        raise ValueError(f"latent_size must be from 1 to 8192, got {latent_size!r}")
-    if recurrent and not hidden:
-        raise ValueError("hidden must have the width of the recurrent unit")
-    encoder = [widths["reference"], *hidden, 2 * latent_size]
-    inputs = latent_size + widths["proprioception"]
-    decoder = [*hidden, declared.actions] if recurrent else [inputs, *hidden, declared.actions]
-    shapes = normaliser_shapes(sum(widths.values()))
-    shapes |= layer_shapes("encoder/", encoder) | layer_shapes("decoder/", decoder)
-    if recurrent:
-        shapes |= _cell_shapes(inputs, hidden[0])
-    params = checked_tensors(declared, shapes)
-    activation, limit = ACTIVATIONS[options["activation"]], float(options["clip"])
+    network = Network.of(declared.options, declared.widths, declared.actions, recurrent)
+    params = checked_tensors(declared, network.shapes)
 
     def forward(params: Any, obs: Observation, memory: Any, visit: Visit) -> tuple[jax.Array, Any]:
-        def hidden_of(part: str, first: int = 0) -> Callable[[int, jax.Array], jax.Array]:
-            return lambda i, x: visit(f"{part}_{i + first}", x)
-
-        def through(part: str, sizes: list[int], x: jax.Array, first: int = 0) -> jax.Array:
-            count = len(sizes) - 1
-            return layers(params, f"{part}/", count, activation, x, hidden_of(part, first))
-
-        seen = declared.apart(normalised(params, declared.together(obs), limit))
-        encoded = through("encoder", encoder, seen["reference"])
-        latent = visit("latent", encoded[:latent_size])
+        seen = declared.apart(normalised(params, declared.together(obs), network.clip))
+        encoded = network.encode(params, seen["reference"], visit)
+        latent = visit("latent", encoded[: network.latent_size])
         # nothing follows from it here, but the trained width tells how certain the encoder is
-        visit("latent_log_std", jnp.clip(encoded[latent_size:], *LOG_STD_RANGE))
-        x = jnp.concatenate([latent, seen["proprioception"]])
-        if recurrent:
+        visit("latent_log_std", jnp.clip(encoded[network.latent_size :], *LOG_STD_RANGE))
+        return network.decode(params, latent, seen["proprioception"], memory, visit)
+
+    return Policy.visited(declared.name, params, forward, network.memory)
+
+
+@dataclasses.dataclass(frozen=True)
+class Network:
+    """Both architectures: shapes of their tensors, and the passes through their two parts.
+
+    Attributes:
+        hidden: Widths of the hidden layers of each part.
+        latent_size: Width of the latent.
+        activation: Name of the function between layers.
+        clip: To how many standard deviations the observation is clipped.
+        recurrent: Whether the decoder begins with a recurrent unit.
+        widths: Numbers in each group of the observation by name, in their order.
+        actions: Numbers in an action.
+    """
+
+    hidden: tuple[int, ...]
+    latent_size: int
+    activation: str
+    clip: float
+    recurrent: bool
+    widths: tuple[tuple[str, int], ...]
+    actions: int
+
+    @classmethod
+    def of(
+        cls, options: dict[str, Any], widths: dict[str, int], actions: int, recurrent: bool
+    ) -> Network:
+        """Return the network that a folder declares.
+
+        Raises:
+            ValueError: Bad options, or no such groups of observations.
+        """
+        check_options(options, "hidden", "latent_size", "activation", "clip")
+        hidden, latent_size = tuple(options["hidden"]), options["latent_size"]
+        if not is_width(latent_size):
+            raise ValueError(f"latent_size must be from 1 to 8192, got {latent_size!r}")
+        if recurrent and not hidden:
+            raise ValueError("hidden must have the width of the recurrent unit")
+        for group in ("reference", "proprioception"):
+            if group not in widths:
+                raise ValueError(f"it observes no group {group!r}")
+        return cls(
+            hidden,
+            latent_size,
+            options["activation"],
+            float(options["clip"]),
+            recurrent,
+            tuple(widths.items()),
+            actions,
+        )
+
+    @property
+    def encoder_sizes(self) -> list[int]:
+        """Widths of the encoder, from its input to its output."""
+        return [dict(self.widths)["reference"], *self.hidden, 2 * self.latent_size]
+
+    @property
+    def decoder_inputs(self) -> int:
+        """Latents and proprioception."""
+        return self.latent_size + dict(self.widths)["proprioception"]
+
+    @property
+    def decoder_sizes(self) -> list[int]:
+        """Widths of the decoder's layers; of a recurrent one behind its unit."""
+        first = [] if self.recurrent else [self.decoder_inputs]
+        return [*first, *self.hidden, self.actions]
+
+    @property
+    def shapes(self) -> Shapes:
+        """Shapes of all tensors by name."""
+        shapes = normaliser_shapes(sum(width for _, width in self.widths))
+        shapes |= layer_shapes("encoder/", self.encoder_sizes)
+        shapes |= layer_shapes("decoder/", self.decoder_sizes)
+        if self.recurrent:
+            shapes |= _cell_shapes(self.decoder_inputs, self.hidden[0])
+        return shapes
+
+    @property
+    def memory(self) -> Any:
+        """State of the recurrent unit before the first step; nothing without one."""
+        return jnp.zeros(self.hidden[0], jnp.float32) if self.recurrent else ()
+
+    def encode(self, params: Any, reference: jax.Array, visit: Visit = unchanged) -> jax.Array:
+        """Means and logarithms of standard deviations of the latents, (2 L,).
+
+        Args:
+            params: Tensors by name.
+            reference: Normalised group of the observation.
+            visit: Sees the layers.
+        """
+        return self._through(params, "encoder", self.encoder_sizes, reference, visit)
+
+    def decode(
+        self,
+        params: Any,
+        latent: jax.Array,
+        proprioception: jax.Array,
+        memory: Any,
+        visit: Visit = unchanged,
+    ) -> tuple[jax.Array, Any]:
+        """Action, (actions,), before it is clipped, and the recurrent unit's next state.
+
+        Args:
+            params: Tensors by name; of the decoder only.
+            latent: (L,).
+            proprioception: Normalised group of the observation.
+            memory: See `memory`.
+            visit: Sees the layers.
+        """
+        x = jnp.concatenate([latent, proprioception])
+        if self.recurrent:
             x = memory = visit("memory", _cell(params, memory, x))
-        x = through("decoder", decoder, x, first=int(recurrent))
+        x = self._through(params, "decoder", self.decoder_sizes, x, visit, int(self.recurrent))
         return visit("action_mean", x), memory
 
-    memory = jnp.zeros(hidden[0], jnp.float32) if recurrent else ()
-    return Policy.visited(declared.name, params, forward, memory)
+    def _through(
+        self,
+        params: Any,
+        part: str,
+        sizes: list[int],
+        x: jax.Array,
+        visit: Visit,
+        first: int = 0,
+    ) -> jax.Array:
+        def see(i: int, x: jax.Array) -> jax.Array:
+            return visit(f"{part}_{i + first}", x)
+
+        activation = ACTIVATIONS[self.activation]
+        return layers(params, f"{part}/", len(sizes) - 1, activation, x, see)
 
 
 def _cell_shapes(inputs: int, width: int) -> Shapes:

@@ -6,7 +6,9 @@ a function from `Declared` to a `Policy` and call `add_architecture`.
 
 `policy.json` also names the action term that the policy was trained with, see
 `mimic_envs.mdp.actions`. In an environment with another one, such as the scorer's with plain
-torques, the policy's actions become controls by its own term.
+torques, the policy's actions become controls by its own term. A term with options is an object with
+its name as `"kind"`. A policy that acts by the latents of a decoder has that decoder in its
+subfolder `decoder`.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ from mimic_envs import registry
 from mimic_envs.controllers import RememberingController
 from mimic_envs.env import Environment
 from mimic_envs.files import atomically
-from mimic_envs.mdp import actions
+from mimic_envs.mdp import ActionTerm, actions
 from mimic_envs.messages import unknown
 from mimic_envs.scoring import safetensors, untrusted
 from mimic_envs.scoring.policy import Observation, Policy, TermPolicy
@@ -36,6 +38,8 @@ from mimic_envs.text import plain
 
 FORMAT = "mimic_envs.policy"
 FORMAT_VERSION = 2
+DECODER = "decoder"
+"""Subfolder of a policy's folder with the decoder whose latents the policy acts by."""
 MEMORY_LIMIT = 1_000_000
 """Most numbers that a policy may remember between two steps of one environment."""
 
@@ -128,14 +132,15 @@ def _load(folder: pathlib.Path, env: Environment, name: str) -> RememberingContr
     if not path.is_file():
         raise ValueError(f"{folder}: no policy.json, so no policy")
     record = untrusted.read_json(path)
-    problems = check(record, env)
+    problems = check(record, env, folder)
     if problems:
         raise ValueError(f"{path}: " + "; ".join(problems))
     build: Callable[[Declared], Policy] = registry.resolve(
         "architecture", record["architecture"], ARCHITECTURES
     )
-    term = actions.make(record["action"], env.body, env.task.command)
-    policy = build(Declared(folder, name, dict(record["options"]), widths(env), term.size))
+    term = _term(record, env, folder)
+    seen = _widths(layout(env, term))
+    policy = build(Declared(folder, name, dict(record["options"]), seen, term.size))
     return policy if term == env.task.action else TermPolicy(policy, term, env)
 
 
@@ -166,8 +171,12 @@ def folders(folder: str | os.PathLike[str]) -> list[pathlib.Path]:
 
 def widths(env: Environment) -> dict[str, int]:
     """Numbers in each group of the observation, in their order."""
+    return _widths(layout(env))
+
+
+def _widths(layout: Mapping[str, list[int]]) -> dict[str, int]:
     result: dict[str, int] = {}
-    for name, shape in layout(env).items():
+    for name, shape in layout.items():
         group = name.split("/")[0]
         result[group] = result.get(group, 0) + math.prod(shape)
     return result
@@ -177,15 +186,37 @@ _LAYOUTS: weakref.WeakKeyDictionary[Environment, dict[str, list[int]]] = weakref
 """Layouts that were asked for: each takes a trace, and experts have hundreds of policies."""
 
 
-def layout(env: Environment) -> dict[str, list[int]]:
-    """Shape of each entry of the observation, as `policy.json` has it."""
+def layout(env: Environment, term: ActionTerm | None = None) -> dict[str, list[int]]:
+    """Shape of each entry of the observation, as `policy.json` has it.
+
+    Args:
+        env: The environment.
+        term: The action term of a policy, if it is not the environment's: what it remembers is
+            observed in place of what the environment's own term does.
+    """
     if env not in _LAYOUTS:
         _LAYOUTS[env] = {name: list(x) for name, (_, x, _) in env.observation_layout().items()}
-    return dict(_LAYOUTS[env])
+    found = dict(_LAYOUTS[env])
+    own = env.task.action
+    if term is None or (term.observed == own.observed == ()):
+        return found
+    for name in own.observed:
+        found.pop(f"task/{name}", None)
+    memory = jax.eval_shape(term.begin)
+    added = {f"task/{name}": list(memory[name].shape) for name in term.observed}
+    groups = list(dict.fromkeys(name.split("/")[0] for name in [*found, *added]))
+    found |= added
+    return {name: found[name] for group in groups for name in found if name.split("/")[0] == group}
 
 
-def check(record: Any, env: Environment) -> list[str]:
-    """What is wrong with the content of a `policy.json`, all of it."""
+def check(record: Any, env: Environment, folder: pathlib.Path) -> list[str]:
+    """What is wrong with the content of a `policy.json`, all of it.
+
+    Args:
+        record: The content.
+        env: The environment.
+        folder: Where it lies.
+    """
     wanted = {
         "format",
         "version",
@@ -199,10 +230,7 @@ def check(record: Any, env: Environment) -> list[str]:
     }
     if not isinstance(record, dict) or set(record) != wanted:
         return [f"expected an object with exactly {', '.join(sorted(wanted))}"]
-    texts = ("format", "body", "task", "architecture", "action")
-    problems = [
-        f"{k} must be a text of at most 60 characters" for k in texts if not _is_name(record[k])
-    ]
+    problems = _text_problems(record) + _action_names_problems(record["action"])
     if problems:
         return problems
     if record["format"] != FORMAT or not _is_number(record["version"], FORMAT_VERSION):
@@ -215,7 +243,11 @@ def check(record: Any, env: Environment) -> list[str]:
         problems.append(unknown("architecture", record["architecture"], ARCHITECTURES))
     if not isinstance(record["options"], dict):
         problems.append("options must be an object")
-    expected = layout(env)
+    try:
+        term = _term(record, env, folder)
+    except ValueError as error:
+        return [*problems, str(error)]
+    expected = layout(env, term)
     if json.dumps(record["observation"], sort_keys=True) != json.dumps(expected, sort_keys=True):
         given = record["observation"] if isinstance(record["observation"], dict) else {}
         different = [k for k in {**expected, **given} if given.get(k) != expected.get(k)]
@@ -223,7 +255,20 @@ def check(record: Any, env: Environment) -> list[str]:
         problems.append(f"observes something else than the environment gives: {first}")
     elif list(record["observation"]) != list(expected):
         problems.append("observation: its entries are in another order than the environment's")
-    return problems + _action_problems(record, env)
+    if not _is_number(record["actions"], term.size):
+        problems.append(
+            f"has {plain(repr(record['actions']), 40)} actions, {term.name!r} of body "
+            f"{env.body.name!r} {term.size}"
+        )
+    return problems
+
+
+def _text_problems(record: Mapping[str, Any]) -> list[str]:
+    """What is wrong with the texts of a `policy.json`, its action aside."""
+    texts = ("format", "body", "task", "architecture")
+    return [
+        f"{k} must be a text of at most 60 characters" for k in texts if not _is_name(record[k])
+    ]
 
 
 def _is_name(value: Any) -> bool:
@@ -235,19 +280,31 @@ def _is_number(value: Any, expected: int) -> bool:
     return type(value) is int and value == expected
 
 
-def _action_problems(record: Mapping[str, Any], env: Environment) -> list[str]:
-    if record["action"] not in tuple(actions.ACTIONS):  # no `module:name`: a folder names no code
-        return [unknown("action", record["action"], tuple(actions.ACTIONS))]
-    try:
-        size = actions.make(record["action"], env.body, env.task.command).size
-    except ValueError as error:
-        return [str(error)]
-    if not _is_number(record["actions"], size):
-        return [
-            f"has {plain(repr(record['actions']), 40)} actions, {record['action']!r} of body "
-            f"{env.body.name!r} {size}"
-        ]
+def _action_names_problems(action: Any) -> list[str]:
+    """What is wrong with how a `policy.json` names its action term."""
+    name = action.get("kind") if isinstance(action, dict) else action
+    if not _is_name(name):
+        return ["action must be a text of at most 60 characters, or an object with one as 'kind'"]
+    if name not in tuple(actions.ACTIONS):  # no `module:name`: a folder names no code
+        return [unknown("action", name, tuple(actions.ACTIONS))]
+    if isinstance(action, dict) and DECODER in action:  # nor other folders
+        return [f"action: the decoder is in the subfolder {DECODER!r}, it cannot be chosen"]
     return []
+
+
+def _term(record: Mapping[str, Any], env: Environment, folder: pathlib.Path) -> ActionTerm:
+    """The action term of a policy.
+
+    Raises:
+        ValueError: It does not serve the environment.
+    """
+    action = record["action"]
+    if isinstance(action, dict):
+        action = {**action, DECODER: folder / DECODER}
+    term = actions.make(action, env.body, env.task.command)
+    if term.reads_observation:
+        term.check_observation({name: tuple(shape) for name, shape in layout(env).items()})
+    return term
 
 
 def declare(
@@ -278,9 +335,10 @@ def declare(
         "architecture": architecture,
         "options": options,
         "observation": layout(env),
-        "action": env.task.action.name,
+        "action": env.task.action.declared,
         "actions": env.action_size,
     }
+    env.task.action.write(folder)
     if tensors is not None:
         with atomically(folder / "weights.safetensors") as partial:
             safetensors.write(partial, tensors)

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from mimic_envs.env import Environment, State
 from mimic_envs.jax_settings import package_settings
 from mimic_envs.mdp import ActionTerm
+from mimic_envs.mdp.action_term import Before
 
 Observation = Mapping[str, jax.Array]
 """Groups of the observation of one environment, `{"proprioception": (P,), "reference": (R,)}`."""
@@ -132,9 +133,10 @@ class TermPolicy:
                 f"the policy acts by {term.name!r} and cannot act by {env.task.action.name!r}: "
                 f"make the environment with action {term.name!r} or 'torque'"
             )
-        self.name, self.memory = policy.name, policy.memory
-        self.params = (policy.params, term.prepared(env.task.command))
-        self._policy, self._own, self._other = policy, term, env.task.action
+        self.name = policy.name
+        self.memory = (policy.memory, term.begin())
+        self.params = (policy.params, term, term.prepared(env.task.command))
+        self._policy, self._other = policy, env.task.action
         self.shows_layers = policy.shows_layers
 
     def act(self, params: Any, state: State, key: jax.Array) -> jax.Array:
@@ -146,26 +148,44 @@ class TermPolicy:
         self, params: Any, state: State, memory: Any, key: jax.Array
     ) -> tuple[jax.Array, Any]:
         """See `RememberingController.act_remembering`."""
-        params, command = params
-        action, memory = self._policy.apply(params, state.obs, memory)
-        return self._translated(command, state, action), memory
+        act = self._policy.apply
+        return self._translated(
+            params, state, memory, lambda own, seen, memory: act(own, seen.obs, memory)
+        )
 
     @package_settings()
     def act_visited(
         self, params: Any, state: State, memory: Any, key: jax.Array, visit: Visit
     ) -> tuple[jax.Array, Any]:
         """See `Policy.act_visited`."""
-        params, command = params
-        action, memory = self._policy.act_visited(params, state, memory, key, visit)
-        return self._translated(command, state, action), memory
+        act = self._policy.act_visited
+        return self._translated(
+            params, state, memory, lambda own, seen, memory: act(own, seen, memory, key, visit)
+        )
 
-    def _translated(self, command: Any, state: State, action: jax.Array) -> jax.Array:
-        """The action of the environment that brings about the same controls."""
+    def _translated(
+        self, params: Any, state: State, memory: Any, act: Callable[..., Any]
+    ) -> tuple[jax.Array, Any]:
+        """The action of the environment that brings about the same controls, and the memory."""
+        params, term, command = params
+        memory, remembered = memory
+        action, memory = act(params, _with_remembered(state, term, remembered), memory)
         finite = jnp.isfinite(action).all()
-        where = command, state.command, state.physics
-        control = self._own.control(*where, jnp.clip(jnp.nan_to_num(action), -1.0, 1.0))
+        before = Before(state.command, state.physics, state.obs, remembered)
+        chosen = jnp.clip(jnp.nan_to_num(action), -1.0, 1.0)
+        control, remembered = term.drive(command, before, chosen)
+        back = self._other.action(command, state.command, state.physics, control)
         # an action that is no number must stay one, it counts as a failure
-        return jnp.where(finite, self._other.action(*where, control), jnp.nan)
+        return jnp.where(finite, back, jnp.nan), (memory, remembered)
+
+
+def _with_remembered(state: State, term: ActionTerm, remembered: Any) -> State:
+    """The state as a policy sees it whose action term remembers something."""
+    if not term.observed:
+        return state
+    added = [jnp.reshape(remembered[name], -1).astype(jnp.float32) for name in term.observed]
+    group = jnp.concatenate([*([state.obs["task"]] if "task" in state.obs else []), *added])
+    return dataclasses.replace(state, obs={**state.obs, "task": group})
 
 
 def seen_layers(forward: Callable[[Visit], Any]) -> dict[str, jax.Array]:

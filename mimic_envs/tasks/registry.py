@@ -11,6 +11,8 @@ from typing import Any, Protocol
 from mimic_envs import arenas, bodies, registry
 from mimic_envs.mdp import actions, indices
 from mimic_envs.mdp.command import Command
+from mimic_envs.mdp.observations import Remembered
+from mimic_envs.mdp.rows import Observation, Rows
 from mimic_envs.mdp.task import Task
 from mimic_envs.validation import accepted, check_names, type_hints
 
@@ -109,13 +111,15 @@ def options_of(name: str | Any) -> tuple[str, ...]:
     return tuple(f.name for f in dataclasses.fields(specification.Options))
 
 
-def make(name: str | Any, body: bodies.Body, action: str, options: Mapping[str, Any]) -> Task:
+def make(
+    name: str | Any, body: bodies.Body, action: actions.Action, options: Mapping[str, Any]
+) -> Task:
     """Return a task of a body; `at.body` is the body in the arena of the task.
 
     Args:
         name: See `find`.
         body: The body.
-        action: Name of the action term.
+        action: Name of the action term, or that with its options.
         options: Options of the task by name.
 
     Raises:
@@ -133,12 +137,14 @@ def make(name: str | Any, body: bodies.Body, action: str, options: Mapping[str, 
     body = _placed(specification, body, chosen)
     command = specification.command(body, chosen)
     term = actions.make(action, body, command)
+    rows = dict(specification.rows(body))
+    rows["observations"] = _with_remembered(rows["observations"], term)
     return Task(
         name=name,
         at=indices.of(body),
         command=term.prepared(command),
         action=term,
-        **specification.rows(body),
+        **rows,
     )
 
 
@@ -147,3 +153,14 @@ def _placed(specification: Specification, body: bodies.Body, options: Any) -> bo
     arena = getattr(specification, "arena", None)
     place = None if arena is None else arena(body, options)
     return body if place is None else arenas.place(body, place)
+
+
+def _with_remembered(
+    observations: Rows[Rows[Observation]], term: actions.ActionTerm
+) -> Rows[Rows[Observation]]:
+    """Observations with what the action term remembers as last entries of the group `task`."""
+    if not term.observed:
+        return observations
+    added = {name: Observation(Remembered(name)) for name in term.observed}
+    group = Rows({**observations.get("task", {}), **added})
+    return Rows({**observations, "task": group})

@@ -12,11 +12,12 @@ import pytest
 from rich.console import Console
 
 import mimic_envs
-from baselines import dagger, dagger_run, distill, log, normaliser, policy, runs, train
+from baselines import dagger, dagger_run, distill, log, normaliser, policy, runs, teachers, train
 from baselines.policy import Spec
 from mimic_envs import controllers
 from mimic_envs.controllers.mpc import MPCController, Settings
 from mimic_envs.env import Environment, State
+from mimic_envs.mdp import pd
 
 ROUNDS = 6
 COMMAND = [
@@ -192,6 +193,37 @@ def test_targets_are_distilled_from_a_teacher_that_aims(arm: Environment) -> Non
         plain.params, states, memory, jax.random.split(key, 4)
     )
     np.testing.assert_allclose(jax.vmap(env.apply)(states, aims).control, said, atol=1e-4)
+
+
+def test_a_trained_policy_teaches(whole: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    """A policy of torques teaches a decoder of postures, which other tasks can use."""
+    command = [*COMMAND, "--teacher-policy", str(whole / "policy"), "--network", "intention"]
+    command += ["--action", "posture", "--hidden", "16", "--latent-size", "3"]
+    command += ["--eval-every", "2", "--dagger.rounds", "2", "--dagger.environments", "4"]
+    command += ["--dagger.unroll", "8", "--dagger.gradient-steps", "20", "--dagger.batch", "4"]
+    assert distill.main([*command, "--out", str(tmp_path / "run")]) == 0
+    said = json.loads((tmp_path / "run" / "policy" / "training.json").read_text())
+    assert said["algorithm"] == "distillation of whole by DAgger"
+    action = {"kind": "latent", "decoder": str(tmp_path / "run" / "policy")}
+    reused = mimic_envs.make("mouse_arm", clips="builtin/tiny", action=action)
+    assert reused.action_size == 3
+
+
+def test_what_a_teacher_of_controls_shows_in_postures(
+    arm: Environment, whole: pathlib.Path
+) -> None:
+    """Postures with the torques of the teacher's controls, be it a controller or a policy."""
+    env = mimic_envs.make("mouse_arm", clips="builtin/tiny", action="posture")
+    state, key = env.reset(jax.random.key(1), clip=0, frame=40), jax.random.key(0)
+    law, dofs = pd.law(env.body), env.task.at.tracked_dofs
+    for folder in (None, whole / "policy"):
+        teacher = teachers.make("pd", folder, env, lambda: arm)
+        plain = teachers.make("pd", folder, arm, lambda: arm)
+        shown = env.apply(state, teacher.act(teacher.params, state, key)).control
+        wanted = jnp.clip(plain.act(plain.params, state, key), -1, 1)
+        a, b = (np.asarray(law.torque_of(state.physics, c))[dofs] for c in (shown, wanted))
+        np.testing.assert_allclose(a, b, atol=0.05 * np.abs(b).max())
+        assert isinstance(teacher, controllers.RememberingController) == (folder is not None)
 
 
 def test_targets_cannot_be_distilled_from_others(

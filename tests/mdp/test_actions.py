@@ -110,8 +110,8 @@ def test_a_residual_is_added_to_the_controls(name: str) -> None:
 
 
 def test_sizes_are_those_of_the_table() -> None:
-    """Balance serves walkers alone."""
-    names = [name for name in actions.ACTIONS if not name.startswith("balance")]
+    """Balance serves walkers alone, and `latent` has its own tests."""
+    names = [n for n in actions.ACTIONS if not n.startswith("balance") and n != "latent"]
     sizes = {name: make("mouse_arm", action=name).action_size for name in names}
     assert sizes == {"torque": 9, "pd_residual": 9, "pd_targets": 4, "posture": 4}
     with pytest.raises(ValueError, match="body 'mouse_arm' cannot be balanced: it needs a free"):
@@ -208,3 +208,29 @@ def test_a_standing_pose_touches_the_floor(name: str) -> None:
         deepest = min((c.dist for c in data.contact if set(c.geom) & set(body.soles)), default=1.0)
         assert (deepest < 0) == touches
         assert deepest > -0.004 * body.body_length
+
+
+@pytest.mark.parametrize("body", ["stick_insect", "mouse_arm"])
+def test_the_nearest_posture_asks_for_the_same_torques(body: str) -> None:
+    """As those that controls bring about by motors, where a posture is found again, or muscles."""
+    env = make(body, action="posture")
+    law, at, term = pd.law(env.body), env.task.at, env.task.action
+    state = env.reset(jax.random.key(0), clip=0, frame=3)
+    where = env.task.command, state.command, state.physics
+    now = np.asarray(state.physics.qpos)[at.tracked_joints] - rest_qpos(env.body)[at.tracked_joints]
+    # angles near the present ones ask for torques that actuators can bring about
+    rng = np.random.default_rng(0)
+    given = np.float32(now / term._half_ranges + rng.normal(0, 0.002, term.size))
+    control = term.control(*where, jnp.asarray(given))
+    found = np.asarray(term.nearest(*where, control))
+    assert np.abs(found).max() < 1
+    pose = rest_qpos(env.body).astype(np.float32)
+    pose[at.tracked_joints] += term._half_ranges * found
+    asked = law.torque(state.physics, jnp.asarray(pose), jnp.zeros(env.body.model.nv))
+    brought = law.torque_of(state.physics, control)[at.tracked_dofs]
+    scale = np.abs(brought).max()
+    assert scale > 0
+    np.testing.assert_allclose(asked[at.tracked_dofs], brought, atol=1e-3 * scale)
+    if body == "stick_insect":
+        assert np.abs(control).max() < 1
+        np.testing.assert_allclose(found, given, atol=1e-3)

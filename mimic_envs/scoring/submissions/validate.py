@@ -187,7 +187,7 @@ def _policy(
     elif own:
         yield from (f"policy/: {x}" for x in experts.problems(own, names))
     for one in own.values() or [folder]:
-        found = policies.check(untrusted.read_json(one / "policy.json"), env)
+        found = policies.check(untrusted.read_json(one / "policy.json"), env, one)
         yield from (f"{one.name}/policy.json: {x}" for x in found)
         if not found:
             policies.load(one, env)
