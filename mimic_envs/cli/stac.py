@@ -78,7 +78,8 @@ def fit(
         mapping: CSV with the columns source, keypoint and, perhaps, weight (0 to 1): which
             keypoints of the file to use, and how the body calls them.
         scale: Size of the animal over that of the model; estimated if not given.
-        like: Registration of the same animal, whose scale and offsets to keep.
+        like: Registration of the same animal, whose scale and offsets to keep; nothing is
+            estimated before the poses.
         clip_frames: Frames per clip; one clip if not given.
         max_gap_s: Cut clips at gaps that last longer, in seconds, and leave the gaps out.
         up: Axis of the recording that points up; write --up=-z for one with a minus.
@@ -109,15 +110,16 @@ def fit(
         read = [repair.apply(_translated(one, rename, mapping), target) for one in read]
         keypoints = read[0] if len(read) == 1 else stac.join(read)
         before = stac.Registration.load(like, target) if like else None
-        scale = before.scale if before and scale is None else scale
-        inspected = stac.inspect(keypoints, target, scale)
+        if before and scale is not None:
+            raise ValueError("--like keeps the scale of a registration: leave --scale out")
+        inspected = stac.inspect(keypoints, target, before.scale if before else scale)
         _refuse(inspected.judgement, keypoints.source, force)
         with progress(f"fitting {keypoints.source}") as done:
             registration = stac.fit(
                 keypoints,
                 target,
                 scale=scale,
-                offsets=before.offset_of if before else None,
+                like=before,
                 clip_frames=clip_frames,
                 max_gap_s=max_gap_s,
                 floor=floor,
