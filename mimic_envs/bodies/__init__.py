@@ -13,6 +13,7 @@ from mimic_envs.bodies.body import (
     names,
 )
 from mimic_envs.bodies.custom import describe, register
+from mimic_envs.bodies.free_root import free_positions, with_free_root
 
 __all__ = [
     "BalanceGains",
@@ -24,7 +25,9 @@ __all__ = [
     "TerminationLimits",
     "TrackingTerm",
     "describe",
+    "free_positions",
     "get",
     "names",
     "register",
+    "with_free_root",
 ]
