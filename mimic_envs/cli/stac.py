@@ -47,6 +47,7 @@ def fit(
     swap_back: bool = False,
     floor: Literal["keep", "fit"] = "keep",
     align: bool = False,
+    ground: bool = False,
     animal: int = 0,
     reader: str | None = None,
     licence: str = "",
@@ -88,6 +89,8 @@ def fit(
         swap_back: Exchange left and right where all of them changed places for some time.
         floor: fit: turn and shift the recording so that the lowest feet are on the model's floor.
         align: Turn and shift a limb on a fixed base from the frame of a camera to its model.
+        ground: Then put standing feet on the floor and keep them from sliding; the file holds the
+            fitted motion, too, and the output says what changed.
         animal: Which animal in a file with several, counted from 0.
         reader: .mat, .csv or another ending, to read the file as one with that ending; or
             module:name of a function that takes a path and the number of an animal and returns
@@ -102,8 +105,10 @@ def fit(
     from mimic_envs import bodies, stac
 
     _check_outputs(out, report, video)
-    repair = stac.Repair(swap_names, mirror, up, align, swap_back)
     target = bodies.get(body)
+    if ground and not target.feet:
+        raise ValueError(f"--ground is for animals with feet; body {target.name!r} has none")
+    repair = stac.Repair(swap_names, mirror, up, align, swap_back)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         read = [stac.read(one, fps, unit, target, names, animal, reader) for one in path]
@@ -130,6 +135,8 @@ def fit(
                 progress=done,
             )
     _refuse(registration.judgement, keypoints.source, force)
+    if ground:
+        registration, _, _ = stac.contacts.ground(registration)
     registration.save(out, force)
     _show(registration, keypoints, caught, out)
     _draw(registration, report, video)
