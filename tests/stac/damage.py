@@ -189,7 +189,7 @@ def look(number: int, folder: pathlib.Path, whole: dict[str, bytes]) -> str:
                 clips.import_clips(path, "mouse_arm", fps=50, unit="cm", clip_limits=True)
     except (ValueError, FileNotFoundError) as error:
         text = str(error)
-        if str(path) not in text or len(text) > 3_000:
+        if path.name not in text or len(text) > 3_000:
             return f"{number}, {path.name}: an unclear error: {text[:300]!r}"
     except BaseException as error:
         return f"{number}, {path.name}: {type(error).__name__}: {str(error)[:300]}"
