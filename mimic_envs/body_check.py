@@ -19,7 +19,9 @@ Level = Literal["error", "warning", "ok"]
 _LIGHT = 1e-6  # below, in the model's mass unit, MuJoCo's smallest numbers come near
 _MANY_CONTACTS = 128
 _SIMULATIONS, _SECONDS = 16, 2.0
-_PARTS = ("root_body", "tracked_bodies", "end_effectors", "tracked_joints", "keypoints")
+_PARTS = ("root_body", "tracked_bodies", "end_effectors", "tracked_joints", "keypoints", "feet")
+_LIMBS = 3
+"""An animal with a fixed base and so many limbs probably lacks a free joint."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,8 +56,9 @@ def check(
         FileNotFoundError: No such file.
     """
     length = options.get("body_length")
-    build = custom.builder(model, options.get("floor_height"), length)
+    free, root = options.get("free_root", False), options.get("root_body")
     try:
+        build = custom.builder(model, options.get("floor_height"), length, free, root)
         compiled = build().compile()
     except ValueError as error:
         return None, [Finding("error", "model", f"MuJoCo cannot compile it: {error}")]
@@ -102,8 +105,20 @@ def _root(body: bodies.Body) -> list[Finding]:
         root = indices.of(body).root_motion
     except ValueError as error:
         return [Finding("error", "root", str(error))]
+    if not root.moves and _limbs(body) >= _LIMBS:
+        message = f"{body.root_body!r} has a fixed base and {_limbs(body)} limbs: no free joint: "
+        message += "add one? (<freejoint name='root'/> in this body)"
+        return [Finding("warning", "root", message)]
     kind = "free" if root.free else "planar" if root.moves else "a fixed base"
     return [Finding("ok", "root", f"{body.root_body!r}, {kind}: joints {body.root_joints}")]
+
+
+def _limbs(body: bodies.Body) -> int:
+    """Limbs that begin at the root body, or at what is fixed to it."""
+    model = body.model
+    parent = model.body_weldid[model.body_parentid]
+    trunk = model.body_weldid[body.body_names.index(body.root_body)]
+    return int(((parent == trunk) & (model.body_jntnum > 0)).sum())
 
 
 def _limits(body: bodies.Body) -> list[Finding]:

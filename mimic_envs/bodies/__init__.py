@@ -14,6 +14,7 @@ from mimic_envs.bodies.body import (
     names,
 )
 from mimic_envs.bodies.custom import describe, register
+from mimic_envs.bodies.free_root import free_positions, with_free_root
 from mimic_envs.bodies.rearing import Rearing
 
 __all__ = [
@@ -28,7 +29,9 @@ __all__ = [
     "TerminationLimits",
     "TrackingTerm",
     "describe",
+    "free_positions",
     "get",
     "names",
     "register",
+    "with_free_root",
 ]

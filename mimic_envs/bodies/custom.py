@@ -16,6 +16,7 @@ import numpy as np
 
 from mimic_envs.bodies.arena import add_floor
 from mimic_envs.bodies.body import (
+    BalanceGains,
     Body,
     Camera,
     Keypoint,
@@ -24,7 +25,9 @@ from mimic_envs.bodies.body import (
     TrackingTerm,
     add,
 )
+from mimic_envs.bodies.free_root import with_free_root
 from mimic_envs.bodies.model_parts import Parts, usable_parts
+from mimic_envs.messages import unknown
 
 Model: TypeAlias = str | os.PathLike[str] | mujoco.MjSpec | Callable[[], mujoco.MjSpec]
 
@@ -89,6 +92,12 @@ def describe(
     pd: PDGains | None = None,
     camera: Camera | None = None,
     aliases: Mapping[str, str] | None = None,
+    feet: Sequence[str] = (),
+    forward_axis: tuple[float, float, float] | None = None,
+    gait_groups: Mapping[str, Sequence[str]] | None = None,
+    balance: BalanceGains | None = None,
+    usual_pose: Mapping[str, float] | None = None,
+    free_root: bool = False,
     species: str = "",
     source: str = "",
 ) -> Body:
@@ -121,6 +130,18 @@ def describe(
         pd: Gains of the `pd` controller. Default: 5 Hz, critical damping.
         camera: View for pictures. Default: from the side, three body lengths away.
         aliases: Names of joints in recordings where they differ, to the model's.
+        feet: Bodies that carry the animal's weight, each with all that it carries in turn.
+            Grounding of motions and balance need them. Default: none.
+        forward_axis: Unit vector in the frame of the root body that points ahead. Default: x for
+            an animal that moves.
+        gait_groups: Feet that step together, by a name for each group. Default: none.
+        balance: Gains of the `balance` controller. Default: for an animal with a free root and
+            feet, frequencies like those of the bodies of this package, relative to
+            `sqrt(gravity / body_length)`: a start for `baselines.tune_balance`.
+        usual_pose: Mean angles of joints of the moving animal, which registration expects.
+            Default: those of the model.
+        free_root: Put a free joint in the place of slides and hinges that carry the root body, as
+            humanoids converted from OpenSim have them (see `mimic_envs.bodies.free_root`).
         species: What animal it is.
         source: Where the model comes from; the file's name if not given.
 
@@ -128,14 +149,20 @@ def describe(
         ValueError: See `register`.
         FileNotFoundError: No such file.
     """
-    build_spec = builder(model, floor_height, body_length)
+    build_spec = builder(model, floor_height, body_length, free_root, root_body)
     compiled = _compile(build_spec, name)
     parts = usable_parts(
-        name, compiled, root_body, tracked_bodies, end_effectors, tracked_joints, keypoints
+        name, compiled, root_body, tracked_bodies, end_effectors, tracked_joints, keypoints, feet
     )
     length = parts.length if body_length is None else float(body_length)
     if not (np.isfinite(length) and length > 0):
         raise ValueError(f"body {name!r}: body_length must be positive, got {length}")
+    groups = {group: tuple(members) for group, members in (gait_groups or {}).items()}
+    _check_walking(name, compiled, tuple(feet), groups, forward_axis, usual_pose or {})
+    if balance is None and feet and compiled.jnt_type[0] == mujoco.mjtJoint.mjJNT_FREE:
+        balance = _balance(length, float(np.linalg.norm(compiled.opt.gravity)))
+    if forward_axis is None and parts.root_joints:
+        forward_axis = (1.0, 0.0, 0.0)
     step = compiled.opt.timestep
     return Body(
         name=name,
@@ -159,6 +186,54 @@ def describe(
         pd=pd or PDGains(frequency_hz=5.0, damping_ratio=1.0),
         camera=camera or Camera(distance=3 * length, azimuth_deg=120.0, elevation_deg=-20.0),
         aliases=dict(aliases or {}),
+        feet=tuple(feet),
+        forward_axis=forward_axis,
+        gait_groups=groups,
+        balance=balance,
+        usual_pose=dict(usual_pose or {}),
+    )
+
+
+def _check_walking(
+    name: str,
+    model: mujoco.MjModel,
+    feet: tuple[str, ...],
+    groups: Mapping[str, tuple[str, ...]],
+    forward_axis: tuple[float, float, float] | None,
+    usual_pose: Mapping[str, float],
+) -> None:
+    """Refuse what grounding, balance, analysis of gaits and registration could not use.
+
+    Raises:
+        ValueError: The message says what.
+    """
+    for group, members in groups.items():
+        for member in members:
+            if member not in feet:
+                raise ValueError(
+                    f"body {name!r}: gait group {group!r}: {unknown('foot', member, feet)}"
+                )
+    if forward_axis is not None and not abs(np.linalg.norm(forward_axis) - 1) < 1e-3:
+        raise ValueError(f"body {name!r}: forward_axis must be a unit vector, got {forward_axis}")
+    hinges = [
+        model.joint(j).name
+        for j in np.flatnonzero(model.jnt_type != int(mujoco.mjtJoint.mjJNT_FREE))
+    ]
+    for joint in usual_pose:
+        if joint not in hinges:
+            raise ValueError(f"body {name!r}: usual_pose: {unknown('joint', joint, hinges)}")
+
+
+def _balance(length: float, gravity: float) -> BalanceGains:
+    """Gains in proportion to how fast an animal of that length falls."""
+    falling = (gravity / length) ** 0.5
+    return BalanceGains(
+        frequency_hz=3 * falling,
+        damping_ratio=1.0,
+        root_frequency_hz=0.4 * falling,
+        root_damping_ratio=0.3,
+        turn_frequency_hz=0.5 * falling,
+        turn_damping_ratio=0.3,
     )
 
 
@@ -169,6 +244,8 @@ class _Builder:
     model: Model
     floor_height: float | None
     tile: float
+    free_root: bool = False
+    root_body: str | None = None
 
     def __call__(self) -> mujoco.MjSpec:
         if isinstance(self.model, mujoco.MjSpec):
@@ -180,18 +257,27 @@ class _Builder:
             if not path.is_file():
                 raise FileNotFoundError(f"no such model file: {path}")
             spec = mujoco.MjSpec.from_file(str(path))
+        if self.free_root:
+            with_free_root(spec, self.root_body)
         if self.floor_height is not None:
             add_floor(spec, self.floor_height, self.tile)
         return spec
 
 
-def builder(model: Model, floor_height: float | None, body_length: float | None) -> _Builder:
-    """A function that makes the model's spec, with a floor if one is wanted."""
+def builder(
+    model: Model,
+    floor_height: float | None,
+    body_length: float | None,
+    free_root: bool = False,
+    root_body: str | None = None,
+) -> _Builder:
+    """A function that makes the model's spec, with a floor and a free root if they are wanted."""
     if floor_height is not None and not np.isfinite(floor_height):
         raise ValueError(f"floor_height must be a finite number, got {floor_height}")
     if isinstance(model, mujoco.MjSpec):
         model = model.copy()  # later edits of the caller's do not count
-    return _Builder(model, floor_height, tile=0.5 * (body_length or 0.4))
+    tile = 0.5 * (body_length or 0.4)
+    return _Builder(model, floor_height, tile, free_root, root_body)
 
 
 def _compile(build_spec: Callable[[], mujoco.MjSpec], name: str) -> mujoco.MjModel:

@@ -43,6 +43,7 @@ def usable_parts(
     end_effectors: Sequence[str] | None,
     tracked_joints: Sequence[str] | None,
     keypoints: Mapping[str, Keypoint] | None,
+    feet: Sequence[str] = (),
 ) -> Parts:
     """The parts that are given, and defaults for those that are not; see `custom.describe`.
 
@@ -56,6 +57,7 @@ def usable_parts(
             "end_effectors": end_effectors,
             "tracked_joints": tracked_joints,
             "keypoints": keypoints,
+            "feet": feet,
         }
     )
     found = problems(model, given)
@@ -84,6 +86,7 @@ def given_names(options: Mapping[str, Any]) -> dict[str, list[str]]:
         "end effector": list(options.get("end_effectors") or []),
         "tracked joint": list(options.get("tracked_joints") or []),
         "keypoint's body": [keypoint.body for keypoint in keypoints.values()],
+        "foot": list(options.get("feet") or []),
     }
 
 
@@ -112,7 +115,9 @@ def problems(model: mujoco.MjModel, given: Mapping[str, Sequence[str]]) -> list[
         valid = joints if kind == "tracked joint" else bodies
         found += [unknown(kind, name, filter(None, valid)) for name in names if name not in valid]
     root = (given.get("root body") or [_default_root(model)])[0]
-    if root in bodies:
+    if not root:
+        found.append("the root body has no name: give it one, or name another body as root_body")
+    elif root in bodies:
         found += _root_problems(model, root)
         carrying = _joints_that_carry(model, root)
         found += [
@@ -120,7 +125,19 @@ def problems(model: mujoco.MjModel, given: Mapping[str, Sequence[str]]) -> list[
             for name in given.get("tracked joint", [])
             if name in carrying
         ]
-    return found
+    return found + _footless(model, [name for name in given.get("foot", []) if name in bodies])
+
+
+def _footless(model: mujoco.MjModel, feet: Sequence[str]) -> list[str]:
+    """Feet without a geom that can touch the floor."""
+    touching = model.geom_bodyid[(model.geom_contype | model.geom_conaffinity) != 0]
+    carried = set()
+    for body in touching:
+        while body:
+            carried.add(int(body))
+            body = model.body_parentid[body]
+    lame = [name for name in feet if model.body(name).id not in carried]
+    return [f"foot {name!r} has no geom that collides, and none below it" for name in lame]
 
 
 def _nameless(model: mujoco.MjModel) -> list[str]:
@@ -146,10 +163,29 @@ def _root_problems(model: mujoco.MjModel, root: str) -> list[str]:
             f"root body {root!r} is carried by the joints {carrying}, which must be the model's "
             f"first, but those are {tuple(first)}: choose another root body"
         ]
+    found = _unusual_root(model, root, carrying)
     free = model.jnt_type == mujoco.mjtJoint.mjJNT_FREE
-    return [
+    return found + [
         f"joint {model.joint(j).name!r} is a second free joint: only the root may be free"
         for j in np.flatnonzero(free)[1:]
+    ]
+
+
+def _unusual_root(model: mujoco.MjModel, root: str, carrying: tuple[str, ...]) -> list[str]:
+    """Root joints that tasks do not understand, see `Body.root_joints`."""
+    kinds = [int(model.jnt_type[j]) for j in range(len(carrying))]
+    slide, hinge = int(mujoco.mjtJoint.mjJNT_SLIDE), int(mujoco.mjtJoint.mjJNT_HINGE)
+    if not set(kinds) <= {slide, hinge}:
+        return []
+    turning = [j for j, kind in enumerate(kinds) if kind == hinge]
+    plain = turning in ([], [len(kinds) - 1]) and not any(model.jnt_pos[j].any() for j in turning)
+    on_world = not carrying or model.body_parentid[model.jnt_bodyid[0]] == 0
+    if plain and on_world:
+        return []
+    return [
+        f"root body {root!r} is carried by {carrying}: tasks know one free joint, or slides and "
+        "then one hinge through the body's origin; free_root=True (--free-root) puts a free "
+        "joint in their place"
     ]
 
 

@@ -6,7 +6,7 @@ import sys
 
 from tyro.extras import SubcommandApp
 
-from mimic_envs.cli import bodies, clip_names, leaderboard, stac
+from mimic_envs.cli import bodies, clip_names, leaderboard, stac_map
 from mimic_envs.cli.analyse import analyse
 from mimic_envs.cli.clips_ground import ground
 from mimic_envs.cli.clips_prepare import prepare
@@ -36,7 +36,7 @@ _BODIES = SubcommandApp()
 _BODIES.command(bodies.check)
 _APP.command(_BODIES, name="bodies", help="Models of users: check one before registering it.")
 
-_APP.command(stac.APP, name="stac", help="Recorded keypoints to clips: fit a body to them.")
+_APP.command(stac_map.APP, name="stac", help="Recorded keypoints to clips: fit a body to them.")
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -34,6 +34,8 @@ def check(
     tracked_joints: tuple[str, ...] = (),
     floor_height: float | None = None,
     body_length: float | None = None,
+    feet: tuple[str, ...] = (),
+    free_root: bool = False,
 ) -> None:
     """Say everything about a MuJoCo model that keeps it from being a body, and the defaults.
 
@@ -49,6 +51,8 @@ def check(
         tracked_joints: Joints to compare with the reference.
         floor_height: Height of a floor to add, in length units.
         body_length: Length that errors are divided by, in length units.
+        feet: Bodies that carry the animal's weight.
+        free_root: Put a free joint in the place of slides and hinges that carry the root body.
     """
     from mimic_envs import bodies, body_check
 
@@ -59,16 +63,19 @@ def check(
         "tracked_joints": tracked_joints or None,
         "floor_height": floor_height,
         "body_length": body_length,
+        "feet": feet or None,
+        "free_root": free_root or None,
     }
     path = pathlib.Path(model)
     if path.is_file() or not (is_outside(model) or model in bodies.names()):
-        body = _report(*body_check.check(name or path.stem, path, **options))
+        given = {option: value for option, value in options.items() if value is not None}
+        body = _report(*body_check.check(name or path.stem, path, **given))
         _say_how_to_register(body, path, options)
         return
     options["name"] = name or None
-    given = [option for option, value in options.items() if value is not None]
-    if given:
-        raise ValueError(f"body {model!r} has its {given[0]} already: leave out the option")
+    extra = [option for option, value in options.items() if value is not None]
+    if extra:
+        raise ValueError(f"body {model!r} has its {extra[0]} already: leave out the option")
     _report(*body_check.check_body(bodies.get(model)))
 
 

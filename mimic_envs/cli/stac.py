@@ -47,6 +47,7 @@ def fit(
     swap_back: bool = False,
     floor: Literal["keep", "fit"] = "keep",
     align: bool = False,
+    ground: bool = False,
     animal: int = 0,
     reader: str | None = None,
     licence: str = "",
@@ -78,7 +79,8 @@ def fit(
         mapping: CSV with the columns source, keypoint and, perhaps, weight (0 to 1): which
             keypoints of the file to use, and how the body calls them.
         scale: Size of the animal over that of the model; estimated if not given.
-        like: Registration of the same animal, whose scale and offsets to keep.
+        like: Registration of the same animal, whose scale and offsets to keep; nothing is
+            estimated before the poses.
         clip_frames: Frames per clip; one clip if not given.
         max_gap_s: Cut clips at gaps that last longer, in seconds, and leave the gaps out.
         up: Axis of the recording that points up; write --up=-z for one with a minus.
@@ -87,6 +89,8 @@ def fit(
         swap_back: Exchange left and right where all of them changed places for some time.
         floor: fit: turn and shift the recording so that the lowest feet are on the model's floor.
         align: Turn and shift a limb on a fixed base from the frame of a camera to its model.
+        ground: Then put standing feet on the floor and keep them from sliding; the file holds the
+            fitted motion, too, and the output says what changed.
         animal: Which animal in a file with several, counted from 0.
         reader: .mat, .csv or another ending, to read the file as one with that ending; or
             module:name of a function that takes a path and the number of an animal and returns
@@ -101,23 +105,26 @@ def fit(
     from mimic_envs import bodies, stac
 
     _check_outputs(out, report, video)
-    repair = stac.Repair(swap_names, mirror, up, align, swap_back)
     target = bodies.get(body)
+    if ground and not target.feet:
+        raise ValueError(f"--ground is for animals with feet; body {target.name!r} has none")
+    repair = stac.Repair(swap_names, mirror, up, align, swap_back)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         read = [stac.read(one, fps, unit, target, names, animal, reader) for one in path]
         read = [repair.apply(_translated(one, rename, mapping), target) for one in read]
         keypoints = read[0] if len(read) == 1 else stac.join(read)
         before = stac.Registration.load(like, target) if like else None
-        scale = before.scale if before and scale is None else scale
-        inspected = stac.inspect(keypoints, target, scale)
+        if before and scale is not None:
+            raise ValueError("--like keeps the scale of a registration: leave --scale out")
+        inspected = stac.inspect(keypoints, target, before.scale if before else scale)
         _refuse(inspected.judgement, keypoints.source, force)
         with progress(f"fitting {keypoints.source}") as done:
             registration = stac.fit(
                 keypoints,
                 target,
                 scale=scale,
-                offsets=before.offset_of if before else None,
+                like=before,
                 clip_frames=clip_frames,
                 max_gap_s=max_gap_s,
                 floor=floor,
@@ -128,6 +135,8 @@ def fit(
                 progress=done,
             )
     _refuse(registration.judgement, keypoints.source, force)
+    if ground:
+        registration, _, _ = stac.contacts.ground(registration)
     registration.save(out, force)
     _show(registration, keypoints, caught, out)
     _draw(registration, report, video)

@@ -1,5 +1,6 @@
 """Registration of 3-D keypoints to bodies (simultaneous tracking and calibration, STAC)."""
 
+from mimic_envs.stac import contacts
 from mimic_envs.stac.fit import fit
 from mimic_envs.stac.inspection import Inspection, inspect
 from mimic_envs.stac.judgement import Finding, Judgement
@@ -19,6 +20,7 @@ __all__ = [
     "Registration",
     "Repair",
     "Settings",
+    "contacts",
     "fit",
     "inspect",
     "join",

@@ -110,7 +110,13 @@ class Calibration:
     shared: Shared
     qpos: np.ndarray
 
-    def run(self, problem: poses.Problem, iterations: int, tolerance: float = 1e-5) -> None:
+    def run(
+        self,
+        problem: poses.Problem,
+        iterations: int,
+        tolerance: float = 1e-5,
+        slope: np.ndarray | None = None,
+    ) -> None:
         """Improve poses and shared quantities.
 
         Args:
@@ -118,9 +124,10 @@ class Calibration:
                 its offsets are not used.
             iterations: Most steps.
             tolerance: Done when a step lowers the cost by less than this share.
+            slope: That of `bias` at the present estimate, (P,), if it is known already.
         """
         noise = problem.noise * self.shared.scale  # of the recording: it must not scale away
-        lean = (self.shared.vector, self._lean(problem)[0])
+        lean = (self.shared.vector, self.bias(problem)[0] if slope is None else slope)
         system = self._linearise(problem, noise, self.qpos, self.shared, lean)
         damping = 1e-3
         for _ in range(iterations):
@@ -141,10 +148,6 @@ class Calibration:
         """What markers, poses and all expectations cost at the present estimate."""
         noise = problem.noise * self.shared.scale
         return self._linearise(problem, noise, self.qpos, self.shared).cost
-
-    def noise(self, problem: poses.Problem) -> float:
-        """Estimate of the noise of a marker coordinate, in units of the model."""
-        return self._lean(problem)[1]
 
     def uncertainty(self, problem: poses.Problem) -> np.ndarray:
         """Standard deviation of each used degree of freedom, (C, L, n), given the markers.
@@ -230,14 +233,13 @@ class Calibration:
         system.centre[part] = centre.reshape(*frames, 3)
         directions = at.frames.axis[:, :, self.markers.translates]
         system.directions[part] = directions.reshape(*frames, 3, -1)
-        common = _shared_jacobian(at, centre, width)
         transposed = at.jacobian.transpose(0, 2, 1)
+        cross, own, own_slope = _by_shared(at, centre, width)
         system.blocks[part] = (transposed @ at.jacobian).reshape(*frames, n, n)
         system.slope[part] = (transposed @ at.error[..., None]).reshape(*frames, n)
-        system.cross[part] = (transposed @ common).reshape(*frames, n, width)
-        flat = common.reshape(-1, width)
-        system.shared += flat.T @ flat
-        system.shared_slope += flat.T @ at.error.reshape(-1)
+        system.cross[part] = cross.reshape(*frames, n, width)
+        system.shared += own
+        system.shared_slope += own_slope
         system.cost += float(at.loss.sum())
 
     def _add_mean(self, system: _System, problem: poses.Problem, qpos: np.ndarray) -> None:
@@ -299,7 +301,7 @@ class Calibration:
         move[..., markers.translates] += carry * (self.shared.scale / shared.scale - 1)
         return markers.step(self.qpos, move), shared
 
-    def _lean(self, problem: poses.Problem) -> tuple[np.ndarray, float]:
+    def bias(self, problem: poses.Problem) -> tuple[np.ndarray, float]:
         """The slope (P,) that takes away the bias of the shared quantities, and the noise.
 
         Poses that are fitted to noisy markers follow the noise, which makes bones look longer
@@ -318,7 +320,7 @@ class Calibration:
         aside = noise * np.random.default_rng(0).normal(size=points.shape)
         for targets in (points + aside, points - aside):
             qpos, _ = poses.solve(
-                self.markers, fixed, targets, weights, self.qpos, iterations=5, tolerance=1e-4
+                self.markers, fixed, targets, weights, self.qpos, iterations=3, tolerance=1e-4
             )
             state = dataclasses.replace(self, recorded=targets * size, weights=weights, qpos=qpos)
             system = state._linearise(problem, noise * size, qpos, shared, prior=False)
@@ -339,13 +341,36 @@ def _distances(recorded: np.ndarray, points: np.ndarray, weights: np.ndarray) ->
     return np.linalg.norm(np.where(weights[..., None] > 0, recorded - points, 0), axis=-1)
 
 
-def _shared_jacobian(at: poses.Weighted, centre: np.ndarray, width: int) -> np.ndarray:
-    """Derivatives of the markers by what is shared, weighted, (B, 3 K, width)."""
+def _by_shared(
+    at: poses.Weighted, centre: np.ndarray, width: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Products of the derivatives C of the markers by what is shared, (B, 3 K, P), weighted.
+
+    An offset moves its own marker only, so C is never written out: of its columns for offsets
+    each has three entries.
+
+    Returns:
+        J^T C of each pose (B, n, P), the sum of C^T C (P, P), and of C^T error (P,), where J are
+        the derivatives by steps.
+    """
     count, k = at.root.shape
-    result = np.zeros((count, 3, k, width))
+    jacobian = at.jacobian.reshape(count, 3, k, -1)
+    error = at.error.reshape(count, 3, k)
     rotation = at.frames.rotation * at.root[..., None, None]
-    for i in range(k):
-        result[:, :, i, 3 * i : 3 * i + 3] = rotation[:, i]
     grown = (at.points - centre[:, None]) * at.root[..., None]
-    result[..., 3 * k] = grown.transpose(0, 2, 1)
-    return result.reshape(count, 3 * k, -1)
+    cross = np.zeros((count, jacobian.shape[-1], width))
+    offsets = cross[..., : 3 * k].reshape(count, -1, k, 3)
+    shared, slope = np.zeros((width, width)), np.zeros(width)
+    for j in range(3):
+        turned = sum(jacobian[:, i] * rotation[:, :, i, j, None] for i in range(3))
+        offsets[..., j] = turned.transpose(0, 2, 1)
+        slope[j : 3 * k : 3] = np.einsum("bki,bik->k", rotation[..., j], error)
+        shared[3 * k, j : 3 * k : 3] = np.einsum("bki,bki->k", rotation[..., j], grown)
+    by_size = grown.transpose(0, 2, 1).reshape(count, 3 * k)
+    cross[..., 3 * k] = (at.jacobian.transpose(0, 2, 1) @ by_size[..., None])[..., 0]
+    slope[3 * k] = np.sum(by_size * at.error)
+    shared[: 3 * k, 3 * k] = shared[3 * k, : 3 * k]
+    diagonal = np.einsum("ii->i", shared)
+    diagonal[: 3 * k] = np.repeat(np.sum(at.root**2, axis=0), 3)  # rotations are orthogonal
+    diagonal[3 * k] = np.sum(grown**2)
+    return cross, shared, slope

@@ -13,7 +13,7 @@ import numpy as np
 from mimic_envs import bodies
 from mimic_envs import clips as clips_
 from mimic_envs.messages import MimicEnvsWarning, unknown
-from mimic_envs.stac import align, calibrate, findings, gaps, mapping, poses, recording, session
+from mimic_envs.stac import align, estimate, findings, gaps, mapping, recording, session
 from mimic_envs.stac import floor as floor_
 from mimic_envs.stac.inspection import Inspection, inspect_task
 from mimic_envs.stac.judgement import Judgement
@@ -38,6 +38,7 @@ def fit(
     *,
     scale: float | None = None,
     offsets: Mapping[str, np.ndarray] | None = None,
+    like: Registration | None = None,
     clip_frames: int | None = None,
     max_gap_s: float | None = None,
     floor: Literal["keep", "fit"] = "keep",
@@ -60,6 +61,8 @@ def fit(
         scale: Size of the animal over that of the model; estimated if not given.
         offsets: Places of markers in the frames of the bodies that carry them, by name, in
             length units of the body; they are kept. Estimated if not given.
+        like: A registration of the same animal: its scale, offsets, noise and mean pose are
+            kept, so that nothing is estimated before the poses.
         clip_frames: Frames per clip; one clip if not given. What is left at the end becomes
             a shorter clip.
         max_gap_s: Clips are cut at gaps, in which too few keypoints are known, that last longer,
@@ -83,16 +86,18 @@ def fit(
     body = bodies.get(body) if isinstance(body, str) else body
     settings = settings or Settings()
     _check_options(clip_frames, scale, max_gap_s, floor, settings)
+    if like is not None:
+        scale, offsets = _kept(like, body, scale, offsets)
     keypoints = mapping.matched(keypoints, body)
     task = recording.Task.prepare(body, keypoints, offsets)
     inspected = inspected or inspect_task(task, scale, settings)
     fit_offsets = offsets is None
     if len(task.recorded) < _FEWEST_FRAMES:
         scale, fit_offsets = inspected.scale if scale is None else scale, False
-    parts = Parts.open(resume, task, (scale, fit_offsets, settings))
-    found = parts.calibration()
+    parts = Parts.open(resume, task, (scale, fit_offsets, settings, like is not None))
+    found = parts.calibration() if like is None else estimate.known(task, like)
     if found is None:
-        found = _calibrate(task, settings, scale, fit_offsets)
+        found = estimate.estimate(task, settings, scale, fit_offsets)
         _check_finite(keypoints, "scale or offsets", found.shared.vector, found.spread)
         parts.keep_calibration(found)
     qpos = recording.solve_all(task, found, settings, parts, progress)
@@ -113,6 +118,20 @@ def fit(
     _report_swaps(registration)
     parts.remove()
     return registration
+
+
+def _kept(
+    like: Registration,
+    body: bodies.Body,
+    scale: float | None,
+    offsets: Mapping[str, np.ndarray] | None,
+) -> tuple[float, dict[str, np.ndarray]]:
+    """Scale and offsets of an earlier registration of the same animal."""
+    if scale is not None or offsets is not None:
+        raise ValueError("like keeps scale and offsets of a registration: give neither beside it")
+    if like.body.name != body.name:
+        raise ValueError(f"like is a registration of {like.body.name!r}, not of {body.name!r}")
+    return like.scale, like.offset_of
 
 
 def _check_options(
@@ -136,75 +155,6 @@ def _check_options(
 def _check_finite(keypoints: Keypoints, what: str, *arrays: np.ndarray) -> None:
     if not all(np.isfinite(array).all() for array in arrays):
         raise ValueError(f"{keypoints.source}: the fit diverged: its {what} are not finite")
-
-
-def _calibrate(
-    task: recording.Task, settings: Settings, scale: float | None, fit_offsets: bool
-) -> recording.Calibrated:
-    """Offsets, scale, mean pose, noise and uncertainty from windows of the recording."""
-    body, length = task.body, task.body.body_length
-    first = recording.window_starts(task, settings)
-    frames = first[:, None] + np.arange(min(settings.window_frames, len(task.recorded)))
-    recorded, weights = task.recorded[frames], task.weights[frames]
-    markers = Markers(body.model, task.carriers, capacity=max(512, frames.shape[1]))
-    rest = task.rest_pose(markers)
-    flat, seen = recorded.reshape(-1, *recorded.shape[2:]), weights.reshape(-1, weights.shape[-1])
-    qpos = np.tile(task.neutral(), (len(flat), 1))
-    hinges = markers.hinge & ~recording.is_root(body, markers)
-    qpos[:, markers.qpos[hinges]] = rest[hinges]
-    ratio = align.scale(flat, seen, markers.frames(qpos[:1]).points(task.offsets)[0])
-    if scale is None:
-        mapping.check_scale(ratio, task.keypoints, body)
-    shared = calibrate.Shared(task.offsets, ratio if scale is None else float(scale), rest)
-
-    def problem(noise: float) -> poses.Problem:
-        return recording.problem(task, markers, settings, shared, noise * length)
-
-    qpos = align.place(body, markers, problem(0.1), flat / shared.scale, seen, qpos)
-    qpos = _coarse_to_fine(markers, problem, flat / shared.scale, seen, qpos, frames.shape[1])
-    state = calibrate.Calibration(
-        markers,
-        recorded,
-        weights,
-        calibrate.Prior(
-            offsets=task.offsets,
-            offset_sigma=settings.offset_sigma * length,
-            rest=rest,
-            rest_sigma=settings.mean_sigma_rad,
-            weight=len(flat) / settings.effective_frames,
-            fit_offsets=fit_offsets,
-            fit_scale=scale is None,
-        ),
-        shared,
-        qpos.reshape(*frames.shape, -1),
-    )
-    state.run(problem(0.07), 5)
-    state.run(problem(0.03), 15)
-    noise = 0.03
-    for _ in range(6):
-        noise = float(np.clip(state.noise(problem(noise)) / length, 0.005, 0.05))
-        before = state.shared
-        state.run(problem(noise), 15)
-        if np.abs(state.shared.vector - before.vector).max() < 1e-4 * length:
-            break
-    spread = np.median(state.uncertainty(problem(noise)), axis=(0, 1))
-    return recording.Calibrated(state.shared, noise * length, spread)
-
-
-def _coarse_to_fine(
-    markers: Markers,
-    problem: Callable[[float], poses.Problem],
-    targets: np.ndarray,
-    weights: np.ndarray,
-    qpos: np.ndarray,
-    window: int,
-) -> np.ndarray:
-    """Better poses (N, nq) of windows: first frame by frame, then with their neighbours."""
-    for noise, together in ((0.2, 1), (0.07, 1), (0.1, window), (0.04, window)):
-        y, w, q = (x.reshape(-1, together, *x.shape[1:]) for x in (targets, weights, qpos))
-        solved, _ = poses.solve(markers, problem(noise), y, w, q, iterations=20, tolerance=1e-3)
-        qpos = solved.reshape(len(qpos), -1)
-    return qpos
 
 
 def _registration(

@@ -52,12 +52,12 @@ def matched(keypoints: Keypoints, body: bodies.Body, quiet: bool = False) -> Key
 
 
 def _nearest(name: str, body: bodies.Body, taken: list[str]) -> str:
-    free = {_plain(n): n for n in body.keypoints if n not in taken}
-    near = difflib.get_close_matches(_plain(name), free, n=1, cutoff=0.5)
+    free = {plain(n): n for n in body.keypoints if n not in taken}
+    near = difflib.get_close_matches(plain(name), free, n=1, cutoff=0.5)
     return f" (did you mean {free[near[0]]!r}?)" if near else ""
 
 
-def _plain(name: str) -> str:
+def plain(name: str) -> str:
     """A name without case, separators and the order in which it says left or right."""
     words = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+", name)
     short = {"left": "l", "right": "r"}

@@ -1,4 +1,4 @@
-"""Files of MATLAB 5 to 7.2: arrays of numbers, texts and cells.
+"""Files of MATLAB 5 to 7.2: arrays of numbers, texts, cells and structs.
 
 The layout is that of MathWorks' "MAT-File Format". Damaged files made the reader of SciPy 1.17
 end the process (5 of 1,000 with a few changed bytes), so this one checks every size before use.
@@ -25,7 +25,7 @@ _NUMBERS = {
 }
 """NumPy's names of the types that elements of a file have; 16 to 18 are of texts."""
 _MATRIX, _COMPRESSED, _UTF8 = 14, 15, 16
-_CELL, _TEXT, _FIRST_NUMBER, _LAST_NUMBER = 1, 4, 6, 15
+_CELL, _STRUCT, _TEXT, _FIRST_NUMBER, _LAST_NUMBER = 1, 2, 4, 6, 15
 """Classes of arrays."""
 _DEEPEST = 8
 _LONGEST_HEAD = 1_000
@@ -50,7 +50,7 @@ def load(path: pathlib.Path, wanted: Container[str]) -> dict[str, Any]:
 
     Returns:
         Arrays as they are in MATLAB, texts as `str` (lists of them where there are several rows),
-        and cells as lists of such values, column by column.
+        cells as lists of such values, column by column, and single structs as dictionaries.
 
     Raises:
         ValueError: Not such a file, or damaged.
@@ -130,6 +130,8 @@ class _Matrix:
         kind = self._flags & 0xFF
         if kind == _CELL:
             return self._cells()
+        if kind == _STRUCT:
+            return self._fields() if math.prod(self.shape) == 1 else None
         if kind == _TEXT:
             return self._texts()
         return self._numbers() if _FIRST_NUMBER <= kind <= _LAST_NUMBER else None
@@ -163,11 +165,27 @@ class _Matrix:
         return texts[0] if len(texts) == 1 else texts
 
     def _cells(self) -> list[Any]:
-        found, place = [], self._start
-        for _ in range(math.prod(self.shape)):
+        return self._inner(self._start, math.prod(self.shape))
+
+    def _fields(self) -> dict[str, Any]:
+        """A struct: the length of its fields' names, these names, and a value for each."""
+        length = _element(self._content, self._start, self._order, self._where)
+        names = _element(self._content, length.end, self._order, self._where)
+        (width,) = struct.unpack_from(f"{self._order}i", length.data)
+        data = bytes(names.data)
+        if width < 1 or len(data) % width:
+            raise ValueError(f"{self._where}: damaged: names of fields are {width} long")
+        fields = [data[i : i + width] for i in range(0, len(data), width)]
+        texts = [field.partition(b"\0")[0].decode("ascii") for field in fields]
+        return dict(zip(texts, self._inner(names.end, len(texts)), strict=True))
+
+    def _inner(self, place: int, count: int) -> list[Any]:
+        """The values of arrays within this one."""
+        found = []
+        for _ in range(count):
             element = _element(self._content, place, self._order, self._where)
             if element.kind != _MATRIX:
-                raise ValueError(f"{self._where}: damaged: a cell of type {element.kind}")
+                raise ValueError(f"{self._where}: damaged: an array of type {element.kind} in it")
             inner = _Matrix(element.data, self._order, self._where, self._depth + 1)
             found.append(inner.value())
             place = element.end

@@ -77,7 +77,7 @@ def joints_and_contacts(clips: ClipSet, clip: int | str, path: str | os.PathLike
         ha="left",
     )
     with atomically(path) as partial:
-        figure.savefig(partial, dpi=130, format="png")
+        figure.savefig(partial, dpi=130, format="png", bbox_inches="tight")
 
 
 def _draw_root(axis: Axes, clips: ClipSet, clip: int, seconds: np.ndarray) -> None:

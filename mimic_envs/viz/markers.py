@@ -8,16 +8,41 @@ from collections.abc import Callable
 import mujoco
 import numpy as np
 
+from mimic_envs import bodies
 from mimic_envs.stac import Registration
 from mimic_envs.viz import render, video
 
 _RECORDED = np.array([0.85, 0.20, 0.12, 1.0], np.float32)
 _ON_BODY = np.array([0.10, 0.36, 0.75, 1.0], np.float32)
 _CLOSER = 0.65  # than the body's own camera: errors are small
+_MARGIN = 1.1
+"""Markers are within the picture, and so much of their distance from its middle beside."""
+_LOOKED_AT = 5
+"""Every so many frames are looked at before the first is drawn, so that the view stays still."""
+_OUTLIER = 0.5
+"""A keypoint that is further from its marker, in body lengths, is not waited for."""
 
 
 class MarkerRenderer(render.Renderer):
     """Pictures of the animal with recorded keypoints (red) and its own markers (blue)."""
+
+    def __init__(self, body: bodies.Body, width: int = 640, height: int = 480) -> None:
+        super().__init__(body, width, height)
+        self._distance = _CLOSER * body.camera.distance
+        self._widening = min(1.0, width / height)
+
+    def include(self, qpos: np.ndarray, recorded: np.ndarray, markers: np.ndarray) -> None:
+        """Go as far away as it takes to show all markers of a frame, there and ever after.
+
+        Arguments are those of `draw_markers`.
+        """
+        render.follow(self._body, self._animal, self._camera, qpos)
+        away = np.linalg.norm(recorded - markers, axis=-1)
+        near = recorded[away < _OUTLIER * self._body.body_length]
+        reach = np.linalg.norm(np.concatenate([markers, near]) - self._camera.lookat, axis=-1).max()
+        half = np.radians(self._body.model.vis.global_.fovy) / 2
+        needed = _MARGIN * reach / (np.sin(half) * self._widening)
+        self._distance = max(self._distance, float(needed))
 
     def draw_markers(
         self, qpos: np.ndarray, recorded: np.ndarray, markers: np.ndarray
@@ -29,8 +54,8 @@ class MarkerRenderer(render.Renderer):
             recorded: Keypoints, (K, 3), NaN where unknown.
             markers: Their places on the body, (K, 3).
         """
-        render.follow(self._body, self._animal, self._camera, qpos)
-        self._camera.distance = _CLOSER * self._body.camera.distance
+        self.include(qpos, recorded, markers)
+        self._camera.distance = self._distance
         option = mujoco.MjvOption()
         self._renderer.update_scene(self._animal, self._camera, option)
         scene = self._renderer.scene
@@ -99,6 +124,8 @@ def write_video(
     def draw(t: int) -> np.ndarray:
         if not renderer:
             renderer.append(MarkerRenderer(registration.body, width, height))
+            for frame in range(0, len(qpos), _LOOKED_AT):
+                renderer[0].include(qpos[frame], registration.targets[frame], markers[frame])
         return renderer[0].draw_markers(qpos[t], registration.targets[t], markers[t])
 
     try:

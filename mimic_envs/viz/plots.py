@@ -51,7 +51,7 @@ def error_over_time(results: Results, path: str | os.PathLike[str]) -> None:
     figure.supxlabel("time (s)", fontsize=9)
     figure.supylabel("tracking error (body lengths)", fontsize=9)
     with atomically(path) as partial:
-        figure.savefig(partial, dpi=130, format="png")
+        figure.savefig(partial, dpi=130, format="png", bbox_inches="tight")
 
 
 def _draw_clip(axis: Axes, results: Results, clip: int) -> None:

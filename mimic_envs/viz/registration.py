@@ -14,6 +14,7 @@ import numpy as np
 from mimic_envs import extras
 from mimic_envs.files import atomically
 from mimic_envs.stac import OBSERVED_DEG, Registration
+from mimic_envs.viz.height import height_figure
 from mimic_envs.viz.markers import MarkerRenderer
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ def write_report(path: str | os.PathLike[str], registration: Registration) -> No
     sections = [
         _head(registration),
         _errors(registration),
+        _heights(registration),
         _worst(registration),
         _joints(registration),
         _offsets(registration),
@@ -188,6 +190,14 @@ def _error_figure(registration: Registration, error: np.ndarray, unit: str) -> F
     return figure
 
 
+def _heights(registration: Registration) -> str:
+    figure = height_figure(registration, *_unit(registration))
+    if figure is None:
+        return ""
+    text = "Heights of the root and of the lowest foot over time, the floor, and gaps"
+    return "<h2>Floor and gaps</h2>" + _picture(figure, text)
+
+
 def _worst(registration: Registration) -> str:
     unit, factor = _unit(registration)
     frames = np.nanmean(registration.residuals * factor, axis=1)
@@ -316,7 +326,7 @@ def _table(name: str, rows: str) -> str:
 def _picture(figure: Figure, text: str) -> str:
     """A figure as an image, with a text for those who do not see it."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, dpi=110, format="png")
+    figure.savefig(buffer, dpi=110, format="png", bbox_inches="tight")
     data = base64.b64encode(buffer.getvalue()).decode()
     return f"<img src='data:image/png;base64,{data}' alt='{html.escape(text)}'>"
 

@@ -5,13 +5,17 @@ from __future__ import annotations
 import dataclasses
 
 import gymnasium
+import jax
 import mujoco
 import numpy as np
 import pytest
 
 import mimic_envs
 from mimic_envs import bodies, body_check, cli
-from mimic_envs.clips import ClipSet
+from mimic_envs.clips import ClipSet, kinematics
+from mimic_envs.clips.ground import ground
+from mimic_envs.clips.ground_report import reports
+from mimic_envs.mdp.balance import Balance
 
 CRAWLER = """
 <mujoco model='crawler'>
@@ -199,3 +203,96 @@ def test_limits_of_a_fixed_base_say_nothing_of_the_root() -> None:
     assert body.limits.root_distance is None
     assert "root_position" not in body.tracking
     assert dataclasses.replace(body, name="other").model.nq == 2
+
+
+class TestFeet:
+    def test_an_own_body_can_be_grounded_and_balanced(self) -> None:
+        feet, groups = ("leg_L", "toe_R"), {"both": ("leg_L", "toe_R")}
+        body = bodies.describe(
+            "crawler", spec(), feet=feet, gait_groups=groups, usual_pose={"hip_L": 0.1}
+        )
+        assert (body.feet, dict(body.gait_groups), body.forward_axis) == (feet, groups, (1, 0, 0))
+        qpos = np.tile(body.model.qpos0, (30, 1))
+        qpos[:, 2] = 0.12 + 0.004 * np.sin(np.arange(30) / 5)  # legs reach 0.11 to 0.112 below
+        floating = ClipSet.from_motions(body, [qpos], 50)
+        grounded = ground(floating)
+        (report,) = reports(grounded)
+        assert abs(report.after.height) < 1.0 < report.before.height  # mm
+        env = mimic_envs.make(body, clips=floating)
+        assert np.isfinite(Balance(body).points(env.reset(jax.random.key(0)).physics)[0]).all()
+
+    @pytest.mark.parametrize(
+        ("change", "message"),
+        [
+            ({"feet": ("toe",)}, "unknown foot 'toe'; did you mean 'toe_R'"),
+            ({"feet": ("toe_R",), "gait_groups": {"a": ("leg_L",)}}, "gait group 'a'.*'leg_L'"),
+            ({"forward_axis": (2.0, 0.0, 0.0)}, "forward_axis must be a unit vector"),
+            ({"usual_pose": {"hip": 0.1}}, "usual_pose: unknown joint 'hip'"),
+        ],
+    )
+    def test_what_they_cannot_be(self, change, message) -> None:
+        with pytest.raises(ValueError, match=message):
+            bodies.describe("crawler", spec(), **change)
+
+    def test_a_foot_must_touch(self) -> None:
+        bare = spec(
+            CRAWLER.replace(
+                "<geom size='.012'/>", "<geom size='.012' contype='0' conaffinity='0'/>"
+            )
+        )
+        with pytest.raises(ValueError, match="foot 'toe_R' has no geom that collides"):
+            bodies.describe("crawler", bare, feet=("toe_R",))
+
+
+SLIDES = "".join(
+    f"<joint name='pelvis_{n}' type='{kind}' axis='{axis}'/>"
+    for n, kind, axis in (
+        ("tx", "slide", "1 0 0"),
+        ("ty", "slide", "0 1 0"),
+        ("tz", "slide", "0 0 1"),
+        ("tilt", "hinge", "0 1 0"),
+        ("list", "hinge", "1 0 0"),
+        ("rotation", "hinge", "0 0 1"),
+    )
+)
+OPENSIM = CRAWLER.replace("<freejoint name='root'/>", SLIDES).replace(
+    "<actuator>", "<actuator><motor name='p' joint='pelvis_tx' ctrlrange='-1 1'/>"
+)
+
+
+class TestRoots:
+    def test_slides_and_hinges_are_refused_when_described(self) -> None:
+        with pytest.raises(ValueError, match=r"'pelvis_tx'.*free_root=True \(--free-root\)"):
+            bodies.describe("person", spec(OPENSIM))
+        _, found = body_check.check("person", spec(OPENSIM))
+        assert any("--free-root" in finding.message for finding in found)
+
+    def test_a_free_joint_takes_their_place(self) -> None:
+        before = spec(OPENSIM).compile()
+        body = bodies.describe("person", spec(OPENSIM), free_root=True)
+        assert body.root_joints == ("root",)
+        assert body.actuator_names == ("hip_L", "hip_R")
+        qpos = np.random.default_rng(0).uniform(-0.5, 0.5, (5, before.nq))
+        free = bodies.free_positions(before, qpos)
+        ours = [kinematics.forward(m, q)[0] for m, q in ((before, qpos), (body.model, free))]
+        np.testing.assert_allclose(*ours, atol=1e-6)
+
+    def test_a_free_joint_is_not_replaced(self) -> None:
+        with pytest.raises(ValueError, match="'trunk' has a free joint already"):
+            bodies.describe("crawler", spec(), free_root=True)
+
+    def test_a_nameless_root_is_one_clear_error(self) -> None:
+        xml = CRAWLER.replace("<body name='trunk'", "<body")
+        with pytest.raises(ValueError, match="the root body has no name: give it one"):
+            bodies.describe("crawler", spec(xml))
+        _, found = body_check.check("crawler", spec(xml))
+        assert [f.level for f in found] == ["error"]
+
+    def test_a_free_joint_is_asked_for(self) -> None:
+        xml = CRAWLER.replace("<freejoint name='root'/>", "")
+        leg = xml[xml.index("<body name='leg_L'") : xml.index("<body name='leg_R'")]
+        third = leg.replace("_L", "_M")
+        _, found = body_check.check("crawler", spec(xml.replace(leg, leg + third)))
+        root = next(f for f in found if f.subject == "root")
+        assert (root.level, "no free joint: add one?" in root.message) == ("warning", True)
+        assert body_check.check_body(bodies.get("mouse_arm"))[1][0].level == "ok"

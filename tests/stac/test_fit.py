@@ -13,6 +13,7 @@ from mimic_envs import bodies, clips, stac
 from mimic_envs.bodies.rodent import SCALE
 from mimic_envs.clips import kinematics
 from mimic_envs.messages import MimicEnvsWarning
+from mimic_envs.stac import estimate
 
 
 def as_the_known_fit(rodent: bodies.Body) -> bodies.Body:
@@ -351,3 +352,18 @@ def test_parts_of_another_fit_are_not_used(short, tmp_path) -> None:
     found = stac.fit(short, "mouse_arm", settings=QUICK, resume=parts)
     fresh = stac.fit(short, "mouse_arm", settings=QUICK)
     np.testing.assert_allclose(found.qpos, fresh.qpos, atol=1e-6)
+
+
+def test_an_earlier_fit_is_kept(short, monkeypatch) -> None:
+    before = stac.fit(short, "mouse_arm", settings=QUICK)
+    monkeypatch.setattr(estimate, "estimate", lambda *_: pytest.fail("nothing is to be estimated"))
+    again = stac.fit(short, "mouse_arm", like=before, settings=QUICK)
+    assert (again.scale, again.noise) == (before.scale, pytest.approx(before.noise))
+    np.testing.assert_array_equal(again.offsets, before.offsets)
+    assert again.joint_sd_deg == pytest.approx(before.joint_sd_deg)
+    # the same poses, up to the mean that each is drawn to
+    assert np.degrees(np.abs(again.qpos - before.qpos)).max() < 1
+    with pytest.raises(ValueError, match="give neither beside it"):
+        stac.fit(short, "mouse_arm", like=before, scale=1.0, settings=QUICK)
+    with pytest.raises(ValueError, match="registration of 'mouse_arm', not of 'rodent'"):
+        stac.fit(short, "rodent", like=before, settings=QUICK)

@@ -64,9 +64,9 @@ def import_clips(
             those that the body does not have, instead of an error.
         clip_limits: Move joints back to their limits, instead of an error.
         verify: Compare stored poses and velocities with the clips, and name their faults.
-        layout: `stac`, `all_clips`, `named`, `npz`, `csv` or `rollout`; or `module:name`, for
-            example `"my_lab.readers:vicon"`, of a function that takes a `pathlib.Path` and
-            returns a `Recording`. Found by the file's content if not given.
+        layout: One of `LAYOUTS`; or `module:name`, for example `"my_lab.readers:vicon"`, of a
+            function that takes a `pathlib.Path` and returns a `Recording`. Found by the file's
+            content if not given.
 
     Returns:
         The clips, and a report of all that was decided, changed and left out.

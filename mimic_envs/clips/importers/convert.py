@@ -45,7 +45,7 @@ def convert(
     fps = _rate(recording, body, options)
     unit = _unit(recording, body, options)
     frames, report = _matched(recording, body, options.fill)
-    if options.degrees:
+    if options.degrees or recording.degrees:
         frames[:, _angles(body.model)] *= np.pi / 180
     scale = METRES[unit[0]] / METRES[body.length_unit] if unit[0] else 1.0
     lengths = kinematics.length_columns(body.model)

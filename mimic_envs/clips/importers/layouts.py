@@ -7,22 +7,46 @@ import pathlib
 from collections.abc import Callable
 
 from mimic_envs.clips.clip_file import FORMAT
-from mimic_envs.clips.importers import named, rollouts, stac, tables
+from mimic_envs.clips.importers import (
+    bvh,
+    demo,
+    flygym,
+    locomujoco,
+    named,
+    opensim,
+    rollouts,
+    stac,
+    tables,
+)
 from mimic_envs.clips.importers.recording import Arrays, Recording, equal_clips
 from mimic_envs.messages import listed
-from mimic_envs.reading import open_hdf5, reading
+from mimic_envs.reading import open_hdf5, open_npz, reading
 from mimic_envs.registry import OUTSIDE, check_takes, is_outside, resolve
 
-LAYOUTS = ("stac", "all_clips", "named", "npz", "csv", "rollout")
+LAYOUTS = (
+    *("stac", "all_clips", "named", "npz", "csv", "rollout"),
+    *("opensim", "bvh", "locomujoco", "flygym", "demo"),
+)
 """Names of the layouts of this package."""
 
 Reader = Callable[[pathlib.Path], Recording]
 """Reads one file. A layout from outside is a function of this type, as `module:name`."""
 
-_CLIPS_IN_FILE = ("all_clips", "named", "rollout")
+_CLIPS_IN_FILE = ("all_clips", "named", "rollout", "locomujoco", "demo")
+_BY_ENDING = {".bvh": "bvh", ".json": "demo", ".mot": "opensim", ".sto": "opensim"}
+_IN_NPZ = {locomujoco.MARK: "locomujoco", flygym.MARK: "flygym"}
+"""Layouts of .npz files by an array that only they have."""
+_OF_FILES = {
+    "bvh": bvh.read,
+    "demo": demo.read,
+    "flygym": flygym.read,
+    "locomujoco": locomujoco.read,
+    "opensim": opensim.read,
+}
+"""Readers that need nothing but the path."""
 _TABLES = (".csv", ".tsv", ".txt")
 _HDF5 = (".h5", ".hdf5")
-_KEYPOINTS = (".mat", ".nwb", ".slp")
+_KEYPOINTS = (".mat", ".nwb", ".slp", ".c3d", ".trc", ".nc", ".wcon")
 _PICKLES = (".p", ".pkl", ".pickle")
 
 
@@ -87,8 +111,11 @@ def found_in(path: pathlib.Path) -> str:
         raise ValueError(
             f"{path}: keypoints are not joint angles; fit the body to them first (STAC)"
         )
-    if kind == ".npz" or kind in _TABLES:
-        return "npz" if kind == ".npz" else "csv"
+    if kind in _BY_ENDING or kind in _TABLES:
+        return _BY_ENDING.get(kind, "csv")
+    if kind == ".npz":
+        with open_npz(path) as arrays:
+            return next((name for mark, name in _IN_NPZ.items() if mark in arrays), "npz")
     with open_hdf5(path) as file:
         if file.attrs.get("format") == FORMAT:
             raise ValueError(f"{path}: a mimic_envs clip file already, load it as it is")
@@ -110,7 +137,7 @@ def files_of(folder: pathlib.Path, layout: str | None) -> list[pathlib.Path]:
     Raises:
         ValueError: There are none, or they are of several kinds.
     """
-    kinds = (*_HDF5, ".npz", *_TABLES)
+    kinds = (*_HDF5, ".npz", *_TABLES, *_BY_ENDING)
     files = sorted(p for p in folder.iterdir() if p.is_file() and not p.name.startswith("."))
     if layout is None or not is_outside(layout):
         files = [p for p in files if p.suffix.lower() in kinds]
@@ -125,6 +152,7 @@ def files_of(folder: pathlib.Path, layout: str | None) -> list[pathlib.Path]:
 def _readers(choices: Reading) -> dict[str, Reader]:
     frames, compare = choices.frames_per_clip, choices.compare
     return {
+        **{name: _cut(read_file, frames) for name, read_file in _OF_FILES.items()},
         "stac": lambda path: _read_stac(path, choices),
         "all_clips": lambda path: _read_named(path, "all_clips", compare),
         "named": lambda path: _read_named(path, "named", compare),
@@ -132,6 +160,19 @@ def _readers(choices: Reading) -> dict[str, Reader]:
         "csv": lambda path: tables.read_csv(path, frames),
         "rollout": _read_rollout,
     }
+
+
+def _cut(read_file: Reader, frames: int | None) -> Reader:
+    """The same reader, with clips of that many frames if a number is given."""
+
+    def read(path: pathlib.Path) -> Recording:
+        recording = read_file(path)
+        if frames is None:
+            return recording
+        lengths = equal_clips(str(path), len(recording.frames), frames)
+        return dataclasses.replace(recording, lengths=lengths, names=None, labels=None)
+
+    return read
 
 
 def _read_stac(path: pathlib.Path, choices: Reading) -> Recording:

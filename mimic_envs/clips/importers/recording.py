@@ -27,6 +27,7 @@ class Recording:
         labels: Behaviour labels, if the file has some.
         fps: Frames per second, if the file says it.
         unit: Length unit, if the file says it.
+        degrees: Whether the file says that its angles are in degrees.
         licence: Licence, if the file says it.
         source: Where the motion comes from, if the file says it.
         body_names: Names of the bodies in `xpos` and `xquat`, if the file has some.
@@ -48,6 +49,7 @@ class Recording:
     labels: tuple[str, ...] | None = None
     fps: float | None = None
     unit: str | None = None
+    degrees: bool = False
     licence: str = ""
     source: str = ""
     body_names: tuple[str, ...] | None = None

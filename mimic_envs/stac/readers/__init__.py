@@ -25,6 +25,7 @@ __all__ = ["READERS", "Raw", "Reader", "read", "read_skeleton"]
 
 _HERE = "mimic_envs.stac.readers"
 READERS = {
+    ".c3d": f"{_HERE}.c3d:read",
     ".csv": f"{_HERE}.tables:read",
     ".h5": f"{_HERE}.hdf5:read",
     ".hdf5": f"{_HERE}.hdf5:read",
@@ -33,6 +34,7 @@ READERS = {
     ".npy": f"{_HERE}.arrays:read_npy",
     ".npz": f"{_HERE}.arrays:read_npz",
     ".nwb": f"{_HERE}.nwb:read",
+    ".slp": f"{_HERE}.slp:read",
     ".trc": f"{_HERE}.trc:read",
     ".tsv": f"{_HERE}.tables:read",
     ".wcon": f"{_HERE}.wcon:read",
@@ -54,7 +56,8 @@ def read(
     Args:
         path: DANNCE `.mat` (`pred`), NWB with ndx-pose `.nwb`, SLEAP analysis or DeepLabCut
             `.h5`, Anipose, DeepLabCut, JARVIS or long `.csv`, movement `.nc`, NumPy `.npz` or
-            `.npy`, OpenSim `.trc`, `.wcon`; any file for a reader from outside.
+            `.npy`, OpenSim `.trc`, `.c3d`, SLEAP `.slp`, `.wcon`; any file for a reader from
+            outside.
         fps: Frames per second; needed where the file does not say them, which most do not.
         unit: Unit of length; needed where the file does not say it.
         body: Whose default order of names to take for files without names.

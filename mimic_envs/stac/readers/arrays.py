@@ -8,7 +8,7 @@ import numpy as np
 
 from mimic_envs.messages import listed
 from mimic_envs.reading import check_memory, open_npz, read_array
-from mimic_envs.stac.readers.raw import Raw, check_only, one_animal
+from mimic_envs.stac.readers.raw import Raw, check_3d, check_only, one_animal
 
 _NAMES = ("names", "keypoint_names", "node_names", "kp_names", "joint_names")
 _WEIGHTS = ("weights", "confidence", "scores", "point_scores")
@@ -24,6 +24,7 @@ def read_npz(path: pathlib.Path, animal: int) -> Raw:
         weights = next((n for n in _WEIGHTS if n in file), None)
         texts = None if names is None else read_array(file, names, f"{where}{names!r}")
         scores = None if weights is None else read_array(file, weights, f"{where}{weights!r}")
+    check_3d(positions, path)
     found = None if texts is None else [str(n) for n in texts]
     notes = () if chosen == "positions" else (f"positions are those of the array {chosen!r}",)
     if positions.ndim == 4:
@@ -49,4 +50,5 @@ def read_npy(path: pathlib.Path, animal: int) -> Raw:
     """An array (frames, keypoints, 3), or (frames, animals, keypoints, 3)."""
     mapped = np.load(path, mmap_mode="r", allow_pickle=False)
     check_memory(str(path), mapped.nbytes)
+    check_3d(mapped, path)
     return Raw(one_animal(np.asarray(mapped, float), 3, animal, path), None, None, "NumPy")

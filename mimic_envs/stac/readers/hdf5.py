@@ -1,4 +1,4 @@
-"""HDF5 files: SLEAP's analysis, and pandas' tables of DeepLabCut."""
+"""HDF5 files: SLEAP's analysis, sleap-anipose, pandas' tables of DeepLabCut, and STAC."""
 
 from __future__ import annotations
 
@@ -12,12 +12,22 @@ import numpy as np
 
 from mimic_envs.messages import listed
 from mimic_envs.reading import open_hdf5, read_dataset
-from mimic_envs.stac.readers.raw import Raw, check_animal, check_only, from_columns, one_animal
+from mimic_envs.stac.readers import stac_mjx
+from mimic_envs.stac.readers.raw import (
+    TRIANGULATE,
+    Raw,
+    check_animal,
+    check_only,
+    from_columns,
+    one_animal,
+)
 
 
 def read(path: pathlib.Path, animal: int) -> Raw:
-    """Read a file of SLEAP or DeepLabCut; which one, its datasets tell."""
+    """Read a file of SLEAP, DeepLabCut or STAC; which one, its datasets tell."""
     with open_hdf5(path) as file:
+        if all(name in file for name in stac_mjx.REQUIRED):
+            return stac_mjx.read(file, path, animal)
         if "tracks" in file:
             return _sleap(file, path, animal)
         groups = [g for g in file.values() if isinstance(g, h5py.Group)]
@@ -27,18 +37,23 @@ def read(path: pathlib.Path, animal: int) -> Raw:
             if "block0_values" in group:
                 return _fixed(group, path, animal)
         raise ValueError(
-            f"{path}: neither a SLEAP analysis file ('tracks') nor one of DeepLabCut "
-            f"(found: {listed(file, 'nothing')})"
+            f"{path}: neither a file of SLEAP or sleap-anipose ('tracks'), DeepLabCut or STAC "
+            f"('kp_data') (found: {listed(file, 'nothing')})"
         )
 
 
 def _sleap(file: h5py.File, path: pathlib.Path, animal: int) -> Raw:
-    """SLEAP: `tracks` is (frames, animals, keypoints, 3), or its exact reverse as MATLAB has it."""
+    """SLEAP: `tracks` is (frames, animals, keypoints, 3), or its exact reverse as MATLAB has it.
+
+    sleap-anipose writes the former, without names.
+    """
     tracks = floats(file["tracks"], path)
     names = strings(file["node_names"], path) if "node_names" in file else None
     matlab = tracks.ndim == 4 and tracks.shape[-1] != 3 and tracks.shape[1] == 3
     if matlab:  # (animals, 3, keypoints, frames), as SLEAP's own export has it
         tracks = tracks.transpose(3, 0, 2, 1)
+    if tracks.ndim == 4 and 3 not in (tracks.shape[1], tracks.shape[-1]):
+        raise ValueError(f"{path}: 'tracks' has shape {tracks.shape}. {TRIANGULATE}")
     positions = one_animal(tracks, 3, animal, path)
     weights = None
     if "point_scores" in file:

@@ -10,6 +10,12 @@ import numpy as np
 
 from mimic_envs.messages import brief, repeated
 
+TRIANGULATE = (
+    "These are 2-D keypoints, and a fit needs 3-D: triangulate those of several calibrated "
+    "cameras first, for example with Anipose (anipose calibrate, anipose triangulate), "
+    "sleap-anipose or DeepLabCut's 3-D mode"
+)
+"""What to do with 2-D keypoints."""
 _MOST_EMPTY = 20
 """Frames after filling of gaps are at most so many times the rows of the file."""
 
@@ -91,6 +97,12 @@ def one_animal(array: np.ndarray, single: int, animal: int, path: pathlib.Path) 
     return array[:, animal]
 
 
+def check_3d(array: np.ndarray, path: pathlib.Path) -> None:
+    """Refuse positions (..., 2)."""
+    if array.ndim in (3, 4) and array.shape[-1] == 2:
+        raise ValueError(f"{path}: positions have shape {array.shape}. {TRIANGULATE}")
+
+
 def check_animal(animal: int, count: int, path: pathlib.Path) -> None:
     """Refuse an animal that a file does not have."""
     if not 0 <= animal < count:
@@ -113,10 +125,7 @@ def from_columns(
     names = list(dict.fromkeys(name for name, kind in columns if kind in "xyz"))
     complete = [n for n in names if all((n, c) in where for c in "xyz")]
     if not complete:
-        raise ValueError(
-            f"{path}: no keypoint has x, y and z: these are not 3-D keypoints. Triangulate those "
-            "of several calibrated cameras first, for example with Anipose"
-        )
+        raise ValueError(f"{path}: no keypoint has x, y and z. {TRIANGULATE}")
     dropped = {
         n: f"no {', '.join(c for c in 'xyz' if (n, c) not in where)}"
         for n in names
