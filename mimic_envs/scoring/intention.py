@@ -17,8 +17,8 @@ With the logistic function s,
     r = s(ir(x) + hr(h)),  z = s(iz(x) + hz(h)),  n = tanh(in(x) + r hn(h)),
     h' = (1 - z) n + z h.
 
-Names in `Policy.layers`: `encoder_<i>`, the encoder's hidden layers; `latent`, its mean, and
-`latent_log_std`; of the decoder `memory`, the recurrent unit's next state in place of the first
+Names in `Policy.layers`: `encoder_<i>`, the encoder's hidden layers; `latent_log_std`, and
+`latent`, its mean; of the decoder `memory`, the recurrent unit's next state in place of the first
 hidden layer, and `decoder_<i>`; `action_mean`.
 """
 
@@ -94,9 +94,9 @@ def _policy(declared: Declared, recurrent: bool) -> Policy:
 
         seen = declared.apart(normalised(params, declared.together(obs), limit))
         encoded = through("encoder", encoder, seen["reference"])
-        latent = visit("latent", encoded[:latent_size])
         # nothing follows from it here, but the trained width tells how certain the encoder is
         visit("latent_log_std", jnp.clip(encoded[latent_size:], *LOG_STD_RANGE))
+        latent = visit("latent", encoded[:latent_size])
         x = jnp.concatenate([latent, seen["proprioception"]])
         if recurrent:
             x = memory = visit("memory", _cell(params, memory, x))
