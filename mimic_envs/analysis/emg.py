@@ -167,8 +167,8 @@ def compare(dataset: xarray.Dataset, table: pandas.DataFrame) -> Result:
     recorded = envelopes(table, hz)
     muscles = [c for c in table.columns if c in activation]
     if not muscles:
-        names = [c for c in table.columns if c not in ("time_s", "trial")]
-        raise Missing(unknown("muscle of the dataset", names[0], tuple(activation)))
+        given = [c for c in table.columns if c not in ("time_s", "trial")]
+        raise Missing(unknown("muscle of the dataset", given[0], tuple(activation)))
     names = dataset["trial_name"].to_numpy().astype(str)
     both = [(i, n if n in recorded else "") for i, n in enumerate(names)]
     both = [(i, n) for i, n in both if n in recorded]
@@ -195,11 +195,13 @@ def compare(dataset: xarray.Dataset, table: pandas.DataFrame) -> Result:
 def _summary(found: Mapping[str, Any], count: int) -> dict[str, Any]:
     summary: dict[str, Any] = {"trials": count}
     for name in ("mae", "r", "lag_s", "r_at_lag"):
-        values = found[name]
-        summary[name] = float(np.nanmean(values))
-        summary[f"{name}_interval"] = list(
-            resample_trials(lambda i, x=values: float(np.nanmean(x[i])), count)
-        )
+        values = np.asarray(found[name])
+
+        def mean(chosen: np.ndarray, values: np.ndarray = values) -> float:
+            return float(np.nanmean(values[chosen]))
+
+        summary[name] = mean(np.arange(count))
+        summary[f"{name}_interval"] = list(resample_trials(mean, count))
     summary["shuffled_r"] = float(np.nanmean(found["shuffled"]))
     summary["shuffled_r_interval"] = list(interval(found["shuffled"]))
     beaten = int(np.sum(found["shuffled"] >= summary["r"]))

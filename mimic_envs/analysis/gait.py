@@ -168,7 +168,7 @@ def gait(dataset: xarray.Dataset) -> Result:
         found_bands = stride_bands.bands(dataset)
     figure = _draw(contact, rows, table, np.array(phases), feet, hz, unit, found_bands)
     title = "Gait: footfalls, duty and coordination"
-    notes = (
+    notes: tuple[str, ...] = (
         "Phases are delays of stance onset after the first foot's; tripod strength: overlap of the "
         "swings of each gait group over their union.",
     )

@@ -179,9 +179,9 @@ class Experiment(Design):
             state = stopped(state, carry.keys, jnp.asarray(still))
         state = dataclasses.replace(state, events=events, fields=fields)
         changes = tuple(self._change(i, conditions, carry) for i, _ in self._reaction.goals)
-        doses = np.array([self._doses(conditions, i) for i in range(len(self._rows))], np.float32).T
+        every = [self._doses(conditions, i) for i in range(len(self._rows))]
         begin = functools.partial(self._reaction.begin, self.env)
-        watch = jax.vmap(begin)(state, jnp.asarray(doses), changes)
+        watch = jax.vmap(begin)(state, jnp.array(every, jnp.float32).T, changes)
         return dataclasses.replace(carry, state=state, watch=watch)
 
     def _begun(self, i: int, doses: Sequence[float], carry: Carry, state: Any) -> Any:
