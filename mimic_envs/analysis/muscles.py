@@ -222,11 +222,12 @@ def _draw(
     figure, axes = new_figure(180, 60, columns=2)
     traces, synergy = axes[0]
     time = np.arange(-before, after) / hz
-    for i, (name, x) in enumerate(list(activation.items())[: len(COLORS)]):
+    for i, (name, x) in enumerate(list(activation.items())[: 2 * len(COLORS)]):
+        color, dashes = COLORS[i % len(COLORS)], "-" if i < len(COLORS) else "--"
         cut = np.stack([x[rows == t][f - before : f + after] for t, f in enumerate(first)])
         mean, error = cut.mean(0), cut.std(0) / np.sqrt(len(cut))
-        traces.plot(time, mean, color=COLORS[i], label=name)
-        traces.fill_between(time, mean - error, mean + error, color=COLORS[i], alpha=0.2, lw=0)
+        traces.plot(time, mean, dashes, color=color, label=name)
+        traces.fill_between(time, mean - error, mean + error, color=color, alpha=0.2, lw=0)
     traces.axvline(0, color="0.6", lw=0.6, ls="--")
     traces.set_xlabel("time from movement onset (s)")
     traces.set_ylabel("activation")
