@@ -115,7 +115,7 @@ def dose_response(dataset: xarray.Dataset) -> Result:
         what = np.array([f"{a} {b}".strip() for a, b in zip(what, places, strict=True)])
     dose = dataset["dose"].to_numpy().astype(float)
     success = ~first_failures(dataset)[1]
-    score = _scores(dataset)
+    score = scores(dataset)
     kinds = [name for name in dict.fromkeys(what) if name]
     if not kinds:
         raise Missing("needs a manipulation besides the untouched condition")
@@ -161,7 +161,7 @@ def dose_response(dataset: xarray.Dataset) -> Result:
     return Result("dose", title, numbers, tables, figure, (note,))
 
 
-def _scores(dataset: xarray.Dataset) -> np.ndarray:
+def scores(dataset: xarray.Dataset) -> np.ndarray:
     """Mean score of each trial, (trials,); NaN where it was not recorded."""
     count = dataset.sizes["trials"]
     if "score" not in dataset:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
-import itertools
 import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mimic_envs.analysis import stride_bands
 from mimic_envs.analysis.result import (
     COLORS,
     Missing,
@@ -21,55 +20,10 @@ from mimic_envs.analysis.result import (
     styled,
     trials,
 )
+from mimic_envs.analysis.strides import SHORTEST_S, cleaned, strides
 
 if TYPE_CHECKING:
     import xarray
-
-SHORTEST_S = 0.02
-"""Stances and swings shorter than this are taken for bounces and merged, s."""
-POINTS = 100
-"""Points of a phase-normalized stride."""
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Strides:
-    """Strides of one foot in one trial, from stance onset to stance onset.
-
-    Attributes:
-        onset: Rows of stance onsets, (S + 1,).
-        lift: Rows of the swing onsets between them, (S,).
-    """
-
-    onset: np.ndarray
-    lift: np.ndarray
-
-    @property
-    def duty(self) -> np.ndarray:
-        """Share of each stride in stance, (S,)."""
-        return (self.lift - self.onset[:-1]) / np.diff(self.onset)
-
-
-def cleaned(contact: np.ndarray, least: int) -> np.ndarray:
-    """Contacts, (T,) bool, without stances and swings of fewer rows, but for the first and last."""
-    contact = contact.astype(bool).copy()
-    edges = np.flatnonzero(np.diff(contact)) + 1
-    bounds = np.concatenate([[0], edges, [len(contact)]])
-    lengths = np.diff(bounds)
-    for i in np.argsort(lengths, kind="stable"):
-        if lengths[i] >= least or i in (0, len(lengths) - 1):
-            continue
-        a, b = bounds[i], bounds[i + 1]
-        if contact[a - 1] != contact[a]:  # unless a merge has changed it already
-            contact[a:b] = contact[a - 1]
-    return contact
-
-
-def strides(contact: np.ndarray) -> Strides:
-    """Strides of a foot, from its contacts, (T,) bool."""
-    change = np.diff(contact.astype(int))
-    onset, lift = np.flatnonzero(change == 1) + 1, np.flatnonzero(change == -1) + 1
-    found = [lift[(lift > a) & (lift < b)][0] for a, b in itertools.pairwise(onset)]
-    return Strides(onset, np.array(found, int))
 
 
 def phase_of(contact: np.ndarray) -> np.ndarray:
@@ -123,23 +77,6 @@ def tripod_strength(contact: np.ndarray, groups: list[list[int]]) -> float:
         if union:
             values.append(swing.all(axis=1).sum() / union)
     return float(np.mean(values)) if values else float("nan")
-
-
-def normalized_strides(x: np.ndarray, onset: np.ndarray) -> np.ndarray:
-    """Strides stretched to `POINTS` points from stance onset by cubic splines, (S, POINTS).
-
-    Args:
-        x: A signal, (T,).
-        onset: Rows of stance onsets.
-    """
-    from scipy.interpolate import CubicSpline
-
-    if len(onset) < 2 or len(x) < 4:
-        return np.empty((0, POINTS))
-    spline = CubicSpline(np.arange(len(x)), x)
-    grid = np.linspace(0, 1, POINTS, endpoint=False)
-    pairs = itertools.pairwise(onset)
-    return np.array([spline(a + grid * (b - a)) for a, b in pairs])
 
 
 def measure(contact: np.ndarray, hz: float) -> dict[str, Any]:
@@ -211,6 +148,9 @@ def gait(dataset: xarray.Dataset) -> Result:
                 "strides_per_foot": float(found["strides"].mean()),
                 "tripod_strength": tripod_strength(contact[own], numbers) if walks else np.nan,
                 "speed": np.nan if speed is None else float(speed[own].mean()),
+                "stride_length": np.nan
+                if speed is None
+                else float(speed[own].mean()) / _mean(found["stride_hz"]),
                 **{f"phase_{f}": p for f, p in zip(feet, found["phase"], strict=True)},
             }
         )
@@ -220,17 +160,29 @@ def gait(dataset: xarray.Dataset) -> Result:
         raise Missing("no trial has a whole stride of every foot")
     numbers_found: dict[str, Any] = {
         name: _summary([row[name] for row in table])
-        for name in ("stride_hz", "duty", "tripod_strength", "speed")
+        for name in ("stride_hz", "duty", "tripod_strength", "speed", "stride_length")
     }
     unit = dataset.attrs.get("length_unit", "")
-    figure = _draw(contact, rows, table, np.array(phases), feet, hz, unit)
+    found_bands = []
+    if {"joint_angle", "reference_joint_angle"} <= set(dataset.data_vars):
+        found_bands = stride_bands.bands(dataset)
+    figure = _draw(contact, rows, table, np.array(phases), feet, hz, unit, found_bands)
     title = "Gait: footfalls, duty and coordination"
-    notes = (
+    notes: tuple[str, ...] = (
         "Phases are delays of stance onset after the first foot's; tripod strength: overlap of the "
         "swings of each gait group over their union.",
     )
     numbers_found["trials"] = {row["trial"]: row for row in table}
-    return Result("gait", title, numbers_found, {"gait": frame(table)}, figure, notes)
+    tables = {"gait": frame(table)}
+    if found_bands:
+        joints, curves = stride_bands.tables(found_bands)
+        numbers_found["joints"] = {row["joint"]: row for row in joints}
+        tables |= {"joints": frame(joints), "joint_bands": frame(curves)}
+        notes += (
+            "Joints are stretched to strides of the foot that they move with, from the model's "
+            "stance onsets; bands are standard deviations over strides.",
+        )
+    return Result("gait", title, numbers_found, tables, figure, notes)
 
 
 def _mean(x: np.ndarray) -> float:
@@ -255,9 +207,12 @@ def _draw(
     feet: list[str],
     hz: float,
     unit: str,
+    found_bands: list[stride_bands.Band],
 ) -> Any:
-    figure, axes = new_figure(180, 60, columns=3)
+    figure, axes = new_figure(180, 110 if found_bands else 60, 2 if found_bands else 1, 3)
     raster, duty, polar = axes[0]
+    if found_bands:
+        stride_bands.draw(found_bands, axes[1])
     strides_of = [row["strides_per_foot"] for row in table]
     shown = int(np.unique(rows)[int(np.argmax(strides_of))])
     own = contact[rows == shown][: int(3 * hz)].astype(bool)

@@ -107,9 +107,8 @@ def synergies(activation: np.ndarray, most: int = 8) -> np.ndarray:
     return np.array(shares)
 
 
-@styled
-def muscles(dataset: xarray.Dataset) -> Result:
-    """Activation of muscles: mean, peak time, co-contraction of antagonists, and synergies.
+def grouped(dataset: xarray.Dataset) -> dict[str, np.ndarray]:
+    """Activation of each muscle and mean activation of each group of muscles, (T,) by name.
 
     Raises:
         Missing: The body has no muscles.
@@ -118,48 +117,125 @@ def muscles(dataset: xarray.Dataset) -> Result:
         raise Missing("the dataset has no activation of muscles")
     activation = np.clip(matrix(dataset, "activation"), 0, None)
     names = [str(x) for x in dataset["activated"].to_numpy()]
-    rows, time = trials(dataset), dataset["time_s"].to_numpy()
-    table: list[dict[str, Any]] = []
-    for i, name in enumerate(names):
-        peaks = [time[rows == t][np.argmax(activation[rows == t, i])] for t in np.unique(rows)]
-        x = activation[:, i]
+    found = {name: activation[:, i] for i, name in enumerate(names)}
+    for group, members in json.loads(dataset.attrs.get("muscle_groups", "{}")).items():
+        own = [names.index(m) for m in members if m in names]
+        if own:
+            found.setdefault(group, activation[:, own].mean(axis=1))
+    return found
+
+
+def movement_onsets(dataset: xarray.Dataset) -> np.ndarray:
+    """First row of each trial, from its beginning, in which the hand moves, (trials,).
+
+    That is at 5 % of its largest speed in the trial. The hand is the first end effector; NaN
+    where positions were not recorded.
+    """
+    count, rows = int(dataset.sizes["trials"]), trials(dataset)
+    if "body_position" not in dataset or "foot" not in dataset.coords:
+        return np.full(count, np.nan)
+    bodies = [str(x) for x in dataset["body"].to_numpy()]
+    hand = bodies.index(str(dataset["foot"].to_numpy()[0]))
+    position = dataset["body_position"].to_numpy()[:, hand].astype(np.float64)
+    found = []
+    for trial in range(count):
+        speed = np.linalg.norm(np.diff(position[rows == trial], axis=0), axis=1)
+        moving = speed > 0.05 * speed.max(initial=0.0)
+        found.append(float(np.argmax(moving)) if moving.any() else np.nan)
+    return np.array(found)
+
+
+def _times(
+    dataset: xarray.Dataset, activation: dict[str, np.ndarray]
+) -> tuple[list[dict[str, Any]], np.ndarray]:
+    """Onset and peak of each muscle relative to movement onset, mean over trials, and the latter.
+
+    Rest, which an onset is measured against, is the time before the movement, at least 5 rows.
+    """
+    rows, hz = trials(dataset), float(dataset.attrs["control_hz"])
+    moves, table = movement_onsets(dataset), []
+    for name, x in activation.items():
+        onsets, peaks = [], []
+        for trial in range(len(moves)):
+            own = x[rows == trial]
+            first = moves[trial] if np.isfinite(moves[trial]) else 0.0
+            peaks.append((int(np.argmax(own)) - first) / hz)
+            if first >= 5:
+                # it may begin before the movement: rest is the first half of that time
+                row = onset(own, max(int(first) // 2, 3))
+                onsets.append((row - first) / hz if row >= 0 else np.nan)
+        known = [v for v in onsets if np.isfinite(v)]
         table.append(
             {
                 "muscle": name,
                 "mean": float(x.mean()),
                 "peak": float(x.max()),
                 "peak_time_s": float(np.mean(peaks)),
+                "onset_s": float(np.mean(known)) if known else np.nan,
+                "trials_with_onset": len(known),
             }
         )
-    groups = json.loads(dataset.attrs.get("muscle_groups", "{}"))
-    sums = {
-        g: activation[:, [names.index(m) for m in members if m in names]].sum(axis=1)
-        for g, members in groups.items()
-        if any(m in names for m in members)
-    }
+    return table, moves
+
+
+@styled
+def muscles(dataset: xarray.Dataset) -> Result:
+    """Activation of muscles: onset and peak, co-contraction of antagonists, and synergies.
+
+    Raises:
+        Missing: The body has no muscles.
+    """
+    activation = grouped(dataset)
+    names = [str(x) for x in dataset["activated"].to_numpy()]
+    groups = [g for g in activation if g not in names]
+    table, moves = _times(dataset, activation)
     pairs = [
-        {"first": a, "second": b, "co_contraction": co_contraction(sums[a], sums[b])}
-        for i, a in enumerate(sums)
-        for b in list(sums)[i + 1 :]
+        {"first": a, "second": b, "co_contraction": co_contraction(activation[a], activation[b])}
+        for i, a in enumerate(groups)
+        for b in groups[i + 1 :]
     ]
-    step = max(len(activation) // 3000, 1)
-    shares = synergies(activation[::step])
+    every = np.stack([activation[n] for n in names], axis=1)
+    shares = synergies(every[:: max(len(every) // 3000, 1)])
     numbers: dict[str, Any] = {row["muscle"]: row for row in table}
     numbers |= {"co_contraction": pairs, "vaf": shares.tolist()}
-    count = len(np.unique(rows))
+    figure = _draw(dataset, {n: activation[n] for n in names}, moves, shares)
+    tables = {"muscles": frame(table), "co_contraction": frame(pairs)}
+    note = (
+        "Times are relative to movement onset, 5 % of the peak speed of the hand; onset is the "
+        "mean of rest plus 3 SD. Traces are means with standard errors, "
+        f"n = {len(moves)} trials."
+    )
+    title = "Muscles: activation and synergies"
+    return Result("muscles", title, numbers, tables, figure, (note,))
+
+
+def _draw(
+    dataset: xarray.Dataset,
+    activation: dict[str, np.ndarray],
+    moves: np.ndarray,
+    shares: np.ndarray,
+) -> Any:
+    rows, hz = trials(dataset), float(dataset.attrs["control_hz"])
+    first = np.nan_to_num(moves).astype(int)
+    lengths = np.array([(rows == t).sum() for t in range(len(first))])
+    before, after = int(first.min()), int((lengths - first).min())
     figure, axes = new_figure(180, 60, columns=2)
     traces, synergy = axes[0]
-    own = rows == 0
-    for i, name in enumerate(names[: len(COLORS)]):
-        traces.plot(time[own], activation[own, i], color=COLORS[i], label=name)
-    traces.set_xlabel("time (s)")
+    time = np.arange(-before, after) / hz
+    for i, (name, x) in enumerate(list(activation.items())[: 2 * len(COLORS)]):
+        color, dashes = COLORS[i % len(COLORS)], "-" if i < len(COLORS) else "--"
+        cut = np.stack([x[rows == t][f - before : f + after] for t, f in enumerate(first)])
+        mean, error = cut.mean(0), cut.std(0) / np.sqrt(len(cut))
+        traces.plot(time, mean, dashes, color=color, label=name)
+        traces.fill_between(time, mean - error, mean + error, color=color, alpha=0.2, lw=0)
+    traces.axvline(0, color="0.6", lw=0.6, ls="--")
+    traces.set_xlabel("time from movement onset (s)")
     traces.set_ylabel("activation")
-    traces.set_title(f"trial {dataset['trial_name'].to_numpy()[0]}")
+    traces.set_title(f"n = {len(first)} trials")
     legend_below(figure, traces)
     synergy.plot(range(1, len(shares) + 1), shares, "o-", ms=3, color=COLORS[0])
     synergy.axhline(0.9, color="0.6", lw=0.6, ls="--")
+    synergy.set_ylim(0, 1.03)
     synergy.set_xlabel("synergies")
     synergy.set_ylabel("variance accounted for")
-    synergy.set_title(f"n = {count} trials")
-    tables = {"muscles": frame(table), "co_contraction": frame(pairs)}
-    return Result("muscles", "Muscles: activation and synergies", numbers, tables, figure)
+    return figure

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mimic_envs import extras
+from mimic_envs.analysis import emg as emg_
 from mimic_envs.analysis import registry, tracking
 from mimic_envs.analysis.result import Missing, Result, style
 from mimic_envs.files import atomically, check_folder
@@ -76,6 +77,7 @@ def analyze(
     datasets: Mapping[str, xarray.Dataset],
     only: Sequence[str] = (),
     progress: Progress = lambda done, total: None,
+    emg: pandas.DataFrame | None = None,
 ) -> Report:
     """Make analyses of datasets; what a dataset does not allow is skipped, with the reason.
 
@@ -83,6 +85,7 @@ def analyze(
         datasets: By name.
         only: Names of analyses, see `registry`; all if empty.
         progress: Called with analyses done and in total.
+        emg: Recorded EMG, see `emg.read_emg`, with which muscles are compared.
 
     Raises:
         ValueError: An unknown analysis, or no datasets.
@@ -91,6 +94,8 @@ def analyze(
     if not datasets:
         raise ValueError("there are no datasets to be analyzed")
     chosen = {name: registry.get(name) for name in only or registry.names()}
+    if emg is not None:
+        chosen["emg"] = emg_.against(emg)
     results: dict[str, Result] = {}
     skipped: dict[str, str] = {}
     total = len(datasets) * len(chosen)

@@ -93,6 +93,32 @@ def first_failures(dataset: xarray.Dataset) -> tuple[np.ndarray, np.ndarray]:
     return np.array(duration), np.array(failed)
 
 
+def episodes(dataset: xarray.Dataset) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Stretches without failure: their times, s, whether a failure ended them, and their trials.
+
+    After a failure the next stretch begins with the first frame within the limits.
+    """
+    require(dataset, "failed", "time_s")
+    rows, hz = trials(dataset), float(dataset.attrs["control_hz"])
+    bad = dataset["failed"].to_numpy().astype(bool)
+    if "diverged" in dataset:
+        bad |= dataset["diverged"].to_numpy().astype(bool)
+    found = []
+    for trial in np.unique(rows):
+        own = bad[rows == trial]
+        edges = np.flatnonzero(np.diff(np.concatenate([[1], own.astype(int), [1]])))
+        for start, stop in zip(edges[::2], edges[1::2], strict=True):
+            # the frame that fails belongs to the stretch, as in `first_failures`
+            failed = stop < len(own)
+            found.append(((stop - start + failed) / hz, failed, trial))
+    duration, failed, trial = (
+        (np.array(x) for x in zip(*found, strict=True))
+        if found
+        else (np.empty(0), np.empty(0, bool), np.empty(0, int))
+    )
+    return duration, failed.astype(bool), trial.astype(int)
+
+
 @styled
 def survival(dataset: xarray.Dataset) -> Result:
     """Share of trials that have crossed no limit against time, by condition.
@@ -101,6 +127,7 @@ def survival(dataset: xarray.Dataset) -> Result:
         Missing: The dataset does not say when trials failed.
     """
     duration, failed = first_failures(dataset)
+    stretch, stretch_failed, stretch_trial = episodes(dataset)
     of_trial = conditions(dataset)
     figure, axes = new_figure(140, 60)
     axis, numbers, table = axes[0, 0], {}, []
@@ -116,7 +143,14 @@ def survival(dataset: xarray.Dataset) -> Result:
             label = f"{name} (n = {curve.count})"
             axis.step(time, value, where="post", color=color, label=label)
             axis.fill_between(time, low, high, step="post", color=color, alpha=0.15, lw=0)
+        mine = np.isin(stretch_trial, np.flatnonzero(own))
+        again = kaplan_meier(stretch[mine], stretch_failed[mine]) if mine.any() else curve
+        if i < len(COLORS) and again.count > curve.count:
+            x, y = np.append(again.time, end), np.append(again.survival, again.survival[-1])
+            axis.step(x, y, where="post", color=color, ls="--", lw=0.7)
         numbers[name] = {
+            "realigned_episodes": again.count,
+            "realigned_hazard_per_minute": 60 * again.hazard,
             "trials": curve.count,
             "failures": curve.events,
             "hazard_per_minute": 60 * curve.hazard,
@@ -131,5 +165,8 @@ def survival(dataset: xarray.Dataset) -> Result:
     columns = ("condition", "time_s", "share", "low", "high")
     title = "Survival: time to the first failure"
     tables = {"survival": frame(table, columns)}
-    note = "A failure is the first frame beyond a limit of the task, or divergence."
+    note = (
+        "A failure is the first frame beyond a limit of the task, or divergence. Dashed: the time "
+        "from a return within the limits to the next failure counts, too (realigned)."
+    )
     return Result("survival", title, numbers, tables, figure, (note,))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mimic_envs.analysis.dose import _scores
+from mimic_envs.analysis.dose import scores
 from mimic_envs.analysis.result import COLORS, Missing, Result, frame, new_figure, require, styled
 
 if TYPE_CHECKING:
@@ -38,15 +38,15 @@ def units(dataset: xarray.Dataset) -> Result:
     what = dataset["manipulation"].to_numpy().astype(str)
     if not (what == "unit_ablation").any():
         raise Missing("needs an experiment with ablations of units")
-    scores = _scores(dataset)
+    score = scores(dataset)
     names = dataset["trial_name"].to_numpy().astype(str)
     where = dataset["where"].to_numpy().astype(str)
     labels = dataset["label"].to_numpy().astype(str) if "label" in dataset else names
-    base = {n: scores[(what == "") & (names == n)].mean() for n in np.unique(names)}
+    base = {n: score[(what == "") & (names == n)].mean() for n in np.unique(names)}
     table = []
     for place in dict.fromkeys(where[what == "unit_ablation"]):
         own = (what == "unit_ablation") & (where == place)
-        change = np.array([scores[i] - base[names[i]] for i in np.flatnonzero(own)])
+        change = np.array([score[i] - base[names[i]] for i in np.flatnonzero(own)])
         by_label = [-change[labels[own] == x].mean() for x in np.unique(labels[own])]
         table.append(
             {

@@ -18,6 +18,7 @@ def analyse(
     ],
     out: pathlib.Path = pathlib.Path("report"),
     only: tuple[str, ...] = (),
+    emg: pathlib.Path | None = None,
 ) -> None:
     """Report on recorded behavior: one page with figures, every number, and tables.
 
@@ -29,9 +30,12 @@ def analyse(
         recordings: Files that `mimic-envs record` or `mimic-envs experiment` wrote.
         out: Folder of the report.
         only: Names of analyses, or module:name; all if not given.
+        emg: CSV file of recorded EMG: `time_s`, `trial` with names of trials, and columns with
+            names of muscles or of groups of muscles, raw or as envelopes.
     """
     extras.require("reports", "xarray", "h5netcdf", "sklearn", "scipy", "matplotlib")
     from mimic_envs import rollouts
+    from mimic_envs.analysis import emg as emg_
     from mimic_envs.analysis import registry, report
 
     if not recordings:
@@ -39,10 +43,11 @@ def analyse(
     for name in only:
         registry.get(name)
     check_folder(out)
+    table = None if emg is None else emg_.read_emg(emg)
     names = labels(recordings)
     datasets = {name: rollouts.load(path) for name, path in zip(names, recordings, strict=True)}
     with progress("analyzing") as bar:
-        found = report.analyze(datasets, only, bar)
+        found = report.analyze(datasets, only, bar, table)
     page = report.write(found, out)
     for key, reason in found.skipped.items():
         say(f"skipped {key}", reason)

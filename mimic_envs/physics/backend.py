@@ -27,9 +27,12 @@ FIELDS = (
     "dof_armature",
     "dof_damping",
     "geom_friction",
+    "geom_margin",
     "gravity",
 )
 """Fields of the model that may differ between environments; `gravity` is of `model.opt`.
+
+A `geom_margin` far below 0 switches the contacts of a geom off, but for those of explicit pairs.
 
 `geom_friction` has no effect on contacts of explicit pairs (`<pair>`), which have their own
 friction, and MuJoCo raises the friction of a contact to at least 1e-5.

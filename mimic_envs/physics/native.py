@@ -10,14 +10,12 @@ from __future__ import annotations
 import dataclasses
 import functools
 import threading
-from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
 import mujoco
 import numpy as np
-from jax.experimental.buffer_callback import buffer_callback
 
 from mimic_envs import bodies
 from mimic_envs.clips import kinematics
@@ -29,6 +27,7 @@ from mimic_envs.physics.backend import (
     derive,
     require_both,
 )
+from mimic_envs.physics.host_calls import call_host
 from mimic_envs.physics.native_batch import NativeBatch, data_of, row_size
 from mimic_envs.validation import Range
 
@@ -84,7 +83,7 @@ class NativePhysics(SharedPrograms):
         require_both(xpos, xquat)
         if xpos is None or xquat is None:
             shapes = [jax.ShapeDtypeStruct(self._shapes[k], jnp.float32) for k in ("xpos", "xquat")]
-            xpos, xquat = _call_host(self._kinematics, tuple(shapes), qpos)
+            xpos, xquat = call_host(self._kinematics, tuple(shapes), qpos)
         rest = row_size(model) - 1 - model.nq - model.nv - model.na
         row = jnp.concatenate([jnp.zeros(1), qpos, qvel, act, jnp.zeros(rest)])
         return PhysicsState(
@@ -113,7 +112,7 @@ class NativePhysics(SharedPrograms):
         if world is not None:
             names = tuple(world.fields)
             given += [*world.fields.values()] + ([] if world.force is None else [world.force])
-        words, packed, diverged = _call_host(functools.partial(self._step, names), shapes, *given)
+        words, packed, diverged = call_host(functools.partial(self._step, names), shapes, *given)
         moved = self.unpack(packed, diverged, words)
         # an invalid simulation stays as it was
         moved = jax.tree.map(lambda old, new: jnp.where(diverged, old, new), state, moved)
@@ -202,35 +201,6 @@ class _KnownFields:
             self.batch.set_fields(ids, {name: x[ids] for name, x in fields.items()})
             for name, x in fields.items():
                 self._fields[name][ids] = x[ids]
-
-
-def _call_host(
-    function: Callable[..., None], shapes: tuple[jax.ShapeDtypeStruct, ...], *given: jax.Array
-) -> Any:
-    """Call a function of NumPy arrays, which may have leading axes, in a traced program.
-
-    Args:
-        function: Takes the arrays to write its results to, and then what is given.
-        shapes: Of the results.
-        *given: Arrays, the first with one axis.
-    """
-
-    def in_buffers(_: Any, results: tuple[Any, ...], *given: Any) -> None:
-        function(tuple(np.asarray(x) for x in results), *(np.asarray(x) for x in given))
-
-    def on_host(*given: Any) -> tuple[np.ndarray, ...]:
-        arrays = [np.asarray(x) for x in given]
-        lead = arrays[0].shape[:-1]
-        results = tuple(np.empty((*lead, *x.shape), x.dtype) for x in shapes)
-        function(results, *arrays)
-        return results
-
-    if jax.default_backend() == "cpu":
-        # not `pure_callback`, which copies its arguments by tasks for the very threads that
-        # wait for the callback, and now and then hangs on few cores (jax issue 24255)
-        call = buffer_callback(in_buffers, shapes, vmap_method="broadcast_all")
-        return call(*given)
-    return jax.pure_callback(on_host, shapes, *given, vmap_method="broadcast_all")
 
 
 def float64_words(x: jax.Array) -> jax.Array:

@@ -26,7 +26,13 @@ class Edit(Protocol):
     """Changes layers of a network while it runs; hashable, since compiled programs are shared."""
 
     def __call__(
-        self, name: str, value: jax.Array, dose: Any, key: jax.Array, step: jax.Array
+        self,
+        name: str,
+        value: jax.Array,
+        dose: Any,
+        key: jax.Array,
+        step: jax.Array,
+        layers: Mapping[str, jax.Array],
     ) -> jax.Array:
         """Return the layer's value, (units,), to go on with.
 
@@ -36,6 +42,7 @@ class Edit(Protocol):
             dose: Of this trial.
             key: Random key of this step.
             step: Control steps that the trial has made.
+            layers: The layers before it, by name.
         """
         ...
 
@@ -50,6 +57,18 @@ class Sees(Protocol):
         ...
 
 
+class Reacts(Protocol):
+    """Changes a trial before each control step, by what has happened in it; hashable."""
+
+    def __call__(self, env: Environment, carry: Carry) -> Carry:
+        """Return where one trial is, without leading axes, to go on with."""
+        ...
+
+    def acts(self, carry: Carry) -> jax.Array:
+        """Return whether anything is done to the trial in the control step that follows."""
+        ...
+
+
 @dataclasses.dataclass(frozen=True)
 class Plan:
     """What is recorded of each step, and what is done to the policy.
@@ -60,6 +79,7 @@ class Plan:
         forces: Record the forces that events apply.
         edits: Changes of layers.
         sees: Changes of observations.
+        reaction: What is changed before each control step; nothing if None.
     """
 
     layers: bool = False
@@ -67,6 +87,7 @@ class Plan:
     forces: bool = False
     edits: tuple[Edit, ...] = ()
     sees: tuple[Sees, ...] = ()
+    reaction: Reacts | None = None
 
 
 @jax.tree_util.register_dataclass
@@ -79,12 +100,14 @@ class Carry:
         memory: What the policy remembers, likewise.
         keys: Random keys of the trials, likewise.
         doses: Doses of `Plan.edits` and of `Plan.sees`, likewise.
+        watch: What `Plan.reaction` knows of the trials, likewise.
     """
 
     state: State
     memory: Any
     keys: jax.Array
     doses: tuple[tuple[Any, ...], tuple[Any, ...]] = ((), ())
+    watch: Any = ()
 
 
 def conditions(env: Environment, trials: Mapping[str, tuple[dict[str, Any], int]]) -> Any:
@@ -151,7 +174,7 @@ def advance(
         Where they are then; and of each step and trial arrays on the host, leading axes
         (CHUNK, trials): `snapshot`, `control`, `action` as the policy chose it, `finite`,
         `diverged`, `crossed` (a limit, or divergence), `reward`, `metrics` and `command` by
-        name, and where planned `layers`, `observations` and `force`.
+        name, and where planned `layers`, `observations`, `force` and `manipulated`.
 
     Raises:
         ValueError: Layers are asked for of something that shows none.
@@ -200,7 +223,7 @@ def _act(
     def visit(name: str, value: jax.Array) -> jax.Array:
         for i, (edit, dose) in enumerate(zip(plan.edits, edits, strict=True)):
             own = jax.random.fold_in(jax.random.fold_in(key, 2000 + i), len(layers))
-            value = edit(name, value, dose, own, state.steps)
+            value = edit(name, value, dose, own, state.steps, layers)
         layers[name] = value
         return value
 
@@ -221,6 +244,8 @@ def _step(
     number: jax.Array,
 ) -> tuple[Carry, dict[str, Any]]:
     """One control step of all trials, and what is recorded of it."""
+    if plan.reaction is not None:
+        carry = jax.vmap(functools.partial(plan.reaction, env))(carry)
     actions, memory, layers, obs = jax.vmap(act, in_axes=(0, None))(carry, number)
     finite = jnp.isfinite(actions).all(axis=-1)
     force = jax.vmap(env.apply)(carry.state, actions).force if plan.forces else None
@@ -244,6 +269,8 @@ def _step(
         record["observations"] = obs
     if force is not None:
         record["force"] = force
+    if plan.reaction is not None:
+        record["manipulated"] = jax.vmap(plan.reaction.acts)(carry)
     return dataclasses.replace(carry, state=state, memory=memory), record
 
 

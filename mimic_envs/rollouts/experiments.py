@@ -10,11 +10,11 @@ The same as JSON, for `mimic-envs experiment --table`:
 from __future__ import annotations
 
 import dataclasses
+import functools
+import itertools
 import json
-import math
-import pathlib
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
@@ -22,112 +22,20 @@ import numpy as np
 
 from mimic_envs.controllers import Controller
 from mimic_envs.env import Environment
-from mimic_envs.mdp.events import Delay, Randomize
-from mimic_envs.messages import unknown
-from mimic_envs.rollouts import places
-from mimic_envs.rollouts.driver import Carry, Plan
-from mimic_envs.rollouts.manipulations import FIELDS, KINDS, Lesion, Pulse, Window
-from mimic_envs.rollouts.trials import UNTOUCHED, Design
-from mimic_envs.validation import NOT_NEGATIVE, POSITIVE, Range, accepted, check_fields, check_names
+from mimic_envs.mdp import Event
+from mimic_envs.mdp.events import Randomize
+from mimic_envs.rollouts import places, playback, segments
+from mimic_envs.rollouts import table as tables
+from mimic_envs.rollouts.driver import Carry, Edit, Plan, Sees
+from mimic_envs.rollouts.manipulations import FIELDS, KINDS, Late, Lesion, Pulse, Tremor
+from mimic_envs.rollouts.reactions import Reaction, trigger
+from mimic_envs.rollouts.table import Manipulation, Row, read_table
+from mimic_envs.rollouts.trials import Design
 
 if TYPE_CHECKING:
     import xarray
 
-_FOREVER = np.iinfo(np.int32).max
-DIRECTIONS = ("forward", "backward", "left", "right", "up", "random")
-"""Named directions of pushes; horizontal ones are relative to where the animal points at the
-start, and `random` is horizontal, another one for each trial and repeat."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Manipulation:
-    """One row of an experiment.
-
-    Attributes:
-        what: A name of `manipulations.KINDS`.
-        where: Names of bodies, actuators or groups of muscles, observations (`group/name` or a
-            group), or a layer, `latent`, `latent[0,3]` or `latent[0:8]`; all, or the root body,
-            if not given.
-        size: Doses; each is a condition of its own. 0 is the untouched condition.
-        at_s: When it begins, s from the beginning of the trial.
-        for_s: How long it lasts, s; a push takes one control step if not given, everything else
-            lasts to the end.
-        direction: A name of `DIRECTIONS`, or a vector in the world frame, of `push` and `torque`.
-        repeats: How often each trial is made with other random numbers.
-    """
-
-    what: str
-    where: tuple[str, ...] = ()
-    size: tuple[float, ...] = (1.0,)
-    at_s: Annotated[float, NOT_NEGATIVE] = 0.0
-    for_s: Annotated[float | None, POSITIVE] = None
-    direction: str | tuple[float, float, float] = "forward"
-    repeats: Annotated[int, Range(1)] = 1
-
-    def __post_init__(self) -> None:
-        check_fields(self, "manipulation: ")
-        if self.what not in KINDS:
-            raise ValueError(unknown("manipulation", self.what, KINDS))
-        if not self.size or not all(math.isfinite(x) for x in self.size):
-            raise ValueError(f"{self.what}: size must be one or more finite numbers")
-        if isinstance(self.direction, str) and self.direction not in DIRECTIONS:
-            raise ValueError(unknown("direction", self.direction, DIRECTIONS))
-        if self.what == "delay" and any(x < 0 or x != round(x) for x in self.size):
-            raise ValueError("delay: size must be whole control steps, not negative")
-        if self.what in ("friction", "gravity", "mass") and min(self.size) < -1:
-            raise ValueError(f"{self.what}: size is a relative change, at least -1")
-        if self.what == "mass" and min(self.size) <= -1:
-            raise ValueError("mass: size must be above -1")
-        if self.where and not KINDS[self.what].place:
-            raise ValueError(f"{self.what}: has no `where`")
-
-
-@dataclasses.dataclass(frozen=True)
-class Condition:
-    """One row with one dose and repeat; `row` is -1 of the untouched condition."""
-
-    name: str
-    row: int
-    dose: float
-    repeat: int
-
-
-def read_table(path: Any) -> list[Manipulation]:
-    """Read a table of manipulations from a JSON file.
-
-    Raises:
-        ValueError: Not a list of objects with the fields of `Manipulation`.
-    """
-    path = pathlib.Path(path)
-    if not path.is_file():
-        raise ValueError(f"{path}: no such file")
-    try:
-        rows = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, OSError) as error:
-        raise ValueError(f"{path}: is not JSON: {error}") from error
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise ValueError(f"{path}: expected a list of objects, one for each manipulation")
-    return [_row(row, f"{path}: row {i}: ") for i, row in enumerate(rows)]
-
-
-def _row(row: Mapping[str, Any], where: str) -> Manipulation:
-    fields = {f.name: f.type for f in dataclasses.fields(Manipulation)}
-    try:
-        check_names("field of a manipulation", row, fields)
-        if "what" not in row:
-            raise ValueError("the field 'what' is missing")
-        given = dict(row)
-        for name in ("size", "where"):
-            if name in given and not isinstance(given[name], list):
-                given[name] = [given[name]]
-        for name in ("size", "where", "direction"):
-            if isinstance(given.get(name), list):
-                given[name] = tuple(given[name])
-        if "size" in given:
-            given["size"] = accepted("size", given["size"], tuple[float, ...])
-        return Manipulation(**given)
-    except (ValueError, TypeError) as error:
-        raise ValueError(where + str(error)) from error
+__all__ = ["Experiment", "Manipulation", "experiment", "read_table"]
 
 
 class Experiment(Design):
@@ -136,7 +44,7 @@ class Experiment(Design):
     Args:
         env: The environment of the untouched condition.
         policy: What acts.
-        table: Manipulations.
+        table: Manipulations; those of one row that is a sequence act together.
 
     Attributes:
         env: The environment with the events of the experiment.
@@ -145,26 +53,40 @@ class Experiment(Design):
         ValueError: A place that the body, the observation or the network does not have.
     """
 
-    def __init__(self, env: Environment, policy: Controller, table: Sequence[Manipulation]) -> None:
+    def __init__(self, env: Environment, policy: Controller, table: Sequence[Row]) -> None:
         if not table:
             raise ValueError("the table of manipulations is empty")
-        self._table, self._base = tuple(table), env
-        self._places = [places.find(env, policy, row) for row in table]
-        events = {name: e for i in range(len(table)) for name, e in self._events(i).items()}
-        task = env.task.changed(events=events)
+        self._groups = [(r,) if isinstance(r, Manipulation) else tuple(r) for r in table]
+        if not all(self._groups):
+            raise ValueError("a row of the table has no manipulation")
+        self._rows: tuple[Manipulation, ...] = tuple(itertools.chain(*self._groups))
+        self._base = env
+        self._places = [places.find(env, policy, row) for row in self._rows]
+        events = [_event(row, place) for row, place in zip(self._rows, self._places, strict=True)]
+        self._events = {i: f"manipulation{i}" for i, e in enumerate(events) if e is not None}
+        task = env.task.changed(events={name: events[i] for i, name in self._events.items()})
         self.env = dataclasses.replace(env, task=task)
-        conditions = [Condition(UNTOUCHED, -1, 0.0, 0)]
-        conditions += [
-            Condition(f"{UNTOUCHED} repeat {k}", -1, 0.0, k)
-            for k in range(1, max(row.repeats for row in table))
-        ]
-        for i, row in enumerate(table):
-            for dose in row.size:
-                for k in range(row.repeats):
-                    name = " ".join([row.what, *row.where, f"{dose:g}"])
-                    name += f" repeat {k}" if row.repeats > 1 else ""
-                    conditions.append(Condition(_new(name, conditions), i, float(dose), k))
-        self._conditions = {c.name: c for c in conditions}
+        place = [KINDS[row.what].place for row in self._rows]
+        self._edits: dict[int, Edit] = {}
+        self._sees: dict[int, Sees] = {}
+        self._played: dict[int, dict[str, np.ndarray]] = {}
+        for i, found in enumerate(self._places):
+            if place[i] == "layer" or isinstance(found, playback.PlayedLayer):
+                self._edits[i] = found
+            elif place[i] == "entry" or isinstance(found, playback.PlayedSenses):
+                self._sees[i] = found
+            elif self._rows[i].what == "amputate":
+                self._sees[i] = segments.hidden(env, found)
+        windowed = [(i, n) for i, n in self._events.items() if not KINDS[self._rows[i].what].whole]
+        goals = [(i, p[0]) for i, p in enumerate(self._places) if place[i] == "goal"]
+        self._reaction = Reaction(
+            tuple(trigger(env, row) for row in self._rows),
+            tuple(self._edits),
+            tuple(self._sees),
+            tuple(windowed),
+            tuple(goals),
+        )
+        self._conditions = {c.name: c for c in tables.conditions(self._groups)}
 
     @property
     def conditions(self) -> tuple[str, ...]:
@@ -174,7 +96,8 @@ class Experiment(Design):
     @property
     def identity(self) -> Any:
         """See `Design.identity`."""
-        return [dataclasses.asdict(row) for row in self._table]
+        rows = [[dataclasses.asdict(m) for m in group] for group in self._groups]
+        return [row[0] if len(row) == 1 else row for row in rows]
 
     @property
     def attributes(self) -> dict[str, Any]:
@@ -184,30 +107,46 @@ class Experiment(Design):
     def columns(self, conditions: Sequence[str]) -> dict[str, Any]:
         """See `Design.columns`."""
         found = [self._conditions[c] for c in conditions]
-        rows = [None if c.row < 0 else self._table[c.row] for c in found]
+        rows = [[self._rows[i] for i, _ in c.doses] for c in found]
         return {
-            "manipulation": np.array(["" if r is None else r.what for r in rows], object),
-            "where": np.array(["" if r is None else " ".join(r.where) for r in rows], object),
+            "manipulation": np.array([" + ".join(m.what for m in r) for r in rows], object),
+            "where": np.array([" + ".join(" ".join(m.where) for m in r) for r in rows], object),
             "dose": np.array([c.dose for c in found]),
             "repeat": np.array([c.repeat for c in found], np.int32),
         }
 
     def plan(self, layers: bool, observations: bool, forces: bool) -> Plan:
         """See `Design.plan`."""
-        kinds = [KINDS[row.what].place for row in self._table]
-        edits = tuple(p for p, kind in zip(self._places, kinds, strict=True) if kind == "layer")
-        sees = tuple(p for p, kind in zip(self._places, kinds, strict=True) if kind == "entry")
-        return Plan(layers, observations, forces, edits, sees)
+        edits: tuple[Edit, ...] = tuple(self._edits.values())
+        sees = tuple(self._sees.values())
+        return Plan(layers, observations, forces, edits, sees, self._reaction)
 
-    def doses(self, conditions: Sequence[str]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    def prepare(
+        self, policy: Controller, trials: Mapping[str, tuple[dict[str, Any], int]], seed: int
+    ) -> None:
+        """See `Design.prepare`: make the untouched trials that others play back."""
+        from mimic_envs.rollouts.recording import record
+
+        played = [i for i, row in enumerate(self._rows) if row.what == "playback"]
+        if played:
+            what = ("network", "observations")
+            untouched = record(self._base, policy, trials, what, seed)
+            self._played = {i: playback.rows_of(untouched, self._places[i]) for i in played}
+
+    def doses(
+        self, trials: Sequence[str], conditions: Sequence[str]
+    ) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
         """See `Design.doses`."""
-        found: dict[str, list[Any]] = {"layer": [], "entry": []}
-        for i, row in enumerate(self._table):
-            kind = KINDS[row.what].place
-            if kind in found:
-                sizes = jnp.array([self._dose(c, i) for c in conditions], jnp.float32)
-                found[kind].append((sizes, self._windows(i, len(conditions))))
-        return tuple(found["layer"]), tuple(found["entry"])
+
+        def dose(i: int) -> Any:
+            window = self._reaction.triggers[i].window()
+            every = jax.tree.map(lambda x: jnp.full(len(conditions), x, jnp.int32), window)
+            sizes = jnp.array(self._doses(conditions, i), jnp.float32)
+            if i not in self._played:
+                return sizes, every
+            return (sizes, playback.together(self._played[i], trials)), every
+
+        return tuple(dose(i) for i in self._edits), tuple(dose(i) for i in self._sees)
 
     def repeats(self, conditions: Sequence[str]) -> list[int]:
         """See `Design.repeats`."""
@@ -215,71 +154,83 @@ class Experiment(Design):
 
     def started(self, carry: Carry, conditions: Sequence[str]) -> Carry:
         """See `Design.started`: events get the doses of their trials."""
-        state, events = carry.state, dict(carry.state.events)
-        count = len(conditions)
-        gravity = None
-        for i, row in enumerate(self._table):
-            name, doses = f"manipulation{i}", [self._dose(c, i) for c in conditions]
-            if row.what in ("push", "torque"):
-                wrench = self._wrenches(i, doses, carry)
-                events[name] = (wrench, self._windows(i, count), events[name][2])
-            elif row.what == "lesion":
-                left = np.ones((count, self.env.body.model.nu), np.float32)
-                left[:, list(self._places[i])] = 1.0 - np.array(doses, np.float32)[:, None]
-                events[name] = (jnp.asarray(left), self._windows(i, count), events[name][2])
-            elif row.what == "delay":
-                events[name] = (jnp.array(doses, jnp.int32), events[name][1])
-            elif row.what == "slope":
+        events, count = dict(carry.state.events), len(conditions)
+        gravity, still = None, np.zeros((count, self._base.body.model.nv), bool)
+        for i, row in enumerate(self._rows):
+            doses = self._doses(conditions, i)
+            if row.what == "slope":
                 gravity = self._gravity(doses, carry)
-            elif row.what in FIELDS:
-                factor = 1.0 + jnp.array(doses, jnp.float32)[:, None]
-                events[name] = jnp.broadcast_to(factor, events[name].shape)
-        fields = jax.jit(jax.vmap(self.env._fields))(events)
+            if row.what in ("lock", "amputate"):
+                on = np.array(doses)[:, None] > 0
+                still |= on & np.isin(np.arange(still.shape[1]), self._dofs(i))
+            if i in self._events:
+                name = self._events[i]
+                events[name] = self._begun(i, doses, carry, events[name])
+        fields = dict(carry.state.fields)
+        if events:
+            fields = jax.jit(jax.vmap(self.env._fields))(events)
         if gravity is not None:  # a slope and another gravity are conditions of their own
             own = np.float32(self.env.body.model.opt.gravity)
             changed = jnp.any(gravity != own, axis=1, keepdims=True)
             fields["gravity"] = jnp.where(changed, gravity, fields["gravity"])
-        return dataclasses.replace(
-            carry, state=dataclasses.replace(state, events=events, fields=fields)
-        )
+        state = carry.state
+        if still.any():
+            stopped = jax.vmap(functools.partial(segments.stopped, self._base))
+            state = stopped(state, carry.keys, jnp.asarray(still))
+        state = dataclasses.replace(state, events=events, fields=fields)
+        changes = tuple(self._change(i, conditions, carry) for i, _ in self._reaction.goals)
+        every = [self._doses(conditions, i) for i in range(len(self._rows))]
+        begin = functools.partial(self._reaction.begin, self.env)
+        watch = jax.vmap(begin)(state, jnp.array(every, jnp.float32).T, changes)
+        return dataclasses.replace(carry, state=state, watch=watch)
 
-    def _events(self, i: int) -> dict[str, Any]:
-        """Events of a row of the table, by name."""
-        row, name = self._table[i], f"manipulation{i}"
+    def _begun(self, i: int, doses: Sequence[float], carry: Carry, state: Any) -> Any:
+        """States of a manipulation's event at the beginning of trials; windows follow later."""
+        row, count = self._rows[i], len(doses)
         if row.what in ("push", "torque"):
-            return {name: Pulse(self._places[i])}
+            return (self._wrenches(i, doses, carry), *state[1:])
         if row.what == "lesion":
-            return {name: Lesion()}
+            left = np.ones((count, self.env.body.model.nu), np.float32)
+            left[:, list(self._places[i])] = 1.0 - np.array(doses, np.float32)[:, None]
+            return (jnp.asarray(left), *state[1:])
+        if row.what == "motor_noise":
+            size = np.zeros((count, self.env.body.model.nu), np.float32)
+            size[:, list(self._places[i])] = np.array(doses, np.float32)[:, None]
+            return (jnp.asarray(size), *state[1:])
         if row.what == "delay":
-            return {name: Delay(0, int(max(row.size)))}
-        if row.what in FIELDS:
-            names = tuple(row.where) or None
-            return {name: Randomize(FIELDS[row.what], 1.0, 1.0, names, shared=True)}
-        return {}
+            return (jnp.array(doses, jnp.int32), *state[1:])
+        if row.what in ("lock", "amputate"):
+            return jnp.array(doses, jnp.float32)
+        # the gravity of a slope is set below
+        share = 0.0 if row.what == "slope" else jnp.array(doses, jnp.float32)[:, None]
+        return jnp.broadcast_to(1.0 + share, state.shape)
 
-    def _dose(self, condition: str, row: int) -> float:
-        found = self._conditions[condition]
-        return found.dose if found.row == row else 0.0
+    def _doses(self, conditions: Sequence[str], row: int) -> list[float]:
+        """Dose of a manipulation in each condition."""
+        return [dict(self._conditions[c].doses).get(row, 0.0) for c in conditions]
 
-    def _windows(self, i: int, count: int) -> Window:
-        row, step = self._table[i], self._base.body.control_timestep_s
-        start = round(row.at_s / step)
-        steps = None if row.for_s is None else max(round(row.for_s / step), 1)
-        if steps is None:
-            steps = 1 if row.what == "push" else _FOREVER - start
-        return Window(jnp.full(count, start, jnp.int32), jnp.full(count, start + steps, jnp.int32))
+    def _dofs(self, i: int) -> np.ndarray:
+        return self._places[i].dofs(self._base.body.model)
+
+    def _change(self, i: int, conditions: Sequence[str], carry: Carry) -> jax.Array:
+        """What is added to a number of the goal of each trial, (trials, ...)."""
+        doses = np.array(self._doses(conditions, i), np.float32)
+        shape = self._places[i][1]
+        if not shape:
+            return jnp.asarray(doses)
+        vectors = places.directions(self._rows[i].direction, carry, self._base.body)
+        return jnp.asarray(doses[:, None] * vectors[:, : shape[0]], jnp.float32)
 
     def _wrenches(self, i: int, doses: Sequence[float], carry: Carry) -> jax.Array:
         """Force and torque of each trial, (trials, 6), world frame."""
-        row, body, model = self._table[i], self._base.body, self._base.body.model
+        row, body, model = self._rows[i], self._base.body, self._base.body.model
         root = body.body_names.index(body.root_body)
         mass = float(model.body_subtreemass[int(model.body_rootid[root])])
         weight = mass * float(np.linalg.norm(model.opt.gravity))
         size = np.array(doses)[:, None] * places.directions(row.direction, carry, body)
         found = np.zeros((len(doses), 6), np.float32)
         if row.what == "push":
-            window = self._windows(i, 1)
-            seconds = float(window.stop[0] - window.start[0]) * body.control_timestep_s
+            seconds = self._reaction.triggers[i].steps * body.control_timestep_s
             found[:, :3] = size * weight / seconds
         else:
             found[:, 3:] = size * weight * body.body_length
@@ -295,15 +246,31 @@ class Experiment(Design):
         return jnp.asarray(np.where(angle == 0, own, turned), jnp.float32)
 
 
+def _event(row: Manipulation, place: Any) -> Event | None:
+    """The event of a manipulation; None if it is about the policy or the goal."""
+    if row.what in ("push", "torque"):
+        return Pulse(place)
+    if row.what in FIELDS:
+        return Randomize(FIELDS[row.what], 1.0, 1.0, tuple(row.where) or None, shared=True)
+    others: dict[str, Callable[[], Event]] = {
+        "lesion": Lesion,
+        "motor_noise": Tremor,
+        "delay": lambda: Late(int(max(row.size))),
+        "lock": lambda: place,
+        "amputate": lambda: place,
+    }
+    return others[row.what]() if row.what in others else None
+
+
 def experiment(
-    env: Environment, policy: Controller, table: Sequence[Manipulation], **options: Any
+    env: Environment, policy: Controller, table: Sequence[Row], **options: Any
 ) -> xarray.Dataset:
     """Record an experiment: every trial untouched, and under every manipulation and dose.
 
     Args:
         env: The environment, see `record`.
         policy: What acts.
-        table: Manipulations, see `read_table`.
+        table: Manipulations, see `read_table`; those of one row that is a sequence act together.
         **options: Of `record`: `trials`, `what`, `seed`, `out`, `progress`.
 
     Raises:
@@ -313,11 +280,3 @@ def experiment(
 
     design = Experiment(env, policy, table)
     return record(design.env, policy, design=design, **options)
-
-
-def _new(name: str, conditions: Sequence[Condition]) -> str:
-    """A name that no condition has yet: two rows may differ in their times only."""
-    taken, number, new = {c.name for c in conditions}, 2, name
-    while new in taken:
-        new, number = f"{name} ({number})", number + 1
-    return new

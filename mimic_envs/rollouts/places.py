@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -13,11 +14,12 @@ import numpy as np
 from mimic_envs.controllers import Controller
 from mimic_envs.env import Environment
 from mimic_envs.messages import unknown
+from mimic_envs.rollouts import goals, playback, segments
 from mimic_envs.rollouts.driver import Carry
 from mimic_envs.rollouts.manipulations import KINDS, Senses, Units
 
 if TYPE_CHECKING:
-    from mimic_envs.rollouts.experiments import Manipulation
+    from mimic_envs.rollouts.table import Manipulation
 
 
 def directions(direction: Any, carry: Carry, body: Any) -> np.ndarray:
@@ -45,7 +47,11 @@ def directions(direction: Any, carry: Carry, body: Any) -> np.ndarray:
 
 
 def find(env: Environment, policy: Controller, row: Manipulation) -> Any:
-    """What a row is about: a body's number, actuators' numbers, or a change of senses or units."""
+    """What a row is about.
+
+    A body's number, actuators' numbers, segments, a number of the goal and its shape, or a change
+    of senses or units.
+    """
     kind, body = KINDS[row.what].place, env.body
     if kind == "body" and row.what != "mass":
         if len(row.where) > 1:
@@ -61,12 +67,40 @@ def find(env: Environment, policy: Controller, row: Manipulation) -> Any:
         known = body.actuator_names
         return tuple(_number(f"actuator of {body.name!r}", n, known) for n in names)
     if kind == "entry":
-        return Senses(row.what, _entries(env, row))
+        return Senses(row.what, _entries(env, row), body.control_timestep_s)
+    if kind == "segment":
+        return segments.find(body, row.what, row.where)
+    if kind == "goal":
+        if len(row.where) != 1:
+            raise ValueError(f"{row.what}: `where` must be one number of the goal")
+        return goals.find(env, row.where[0])
+    if kind == "played":
+        return _played(env, policy, row)
+    if row.what == "encoder_noise":
+        sizes = layer_sizes(env, policy)
+        if "latent_log_std" not in sizes:
+            raise ValueError("encoder_noise: the policy has no encoder with a random latent")
+        if len(row.where) > 1 or (row.where and not row.where[0].startswith("latent")):
+            raise ValueError("encoder_noise: `where` can only be units of the latent")
+        return _units(row.what, row.where[0] if row.where else "latent", sizes)
     if kind == "layer":
         if len(row.where) != 1:
             raise ValueError(f"{row.what}: `where` must be one layer, for example latent[0,3]")
-        return _units(row.what, row.where[0], layer_sizes(env, policy))
+        found = _units(row.what, row.where[0], layer_sizes(env, policy))
+        return dataclasses.replace(found, value=row.value)
     return None
+
+
+def _played(env: Environment, policy: Controller, row: Manipulation) -> Any:
+    if len(row.where) == 1 and row.where[0] in layer_sizes(env, policy):
+        return playback.PlayedLayer(row.where[0])
+    if not row.where:
+        raise ValueError("playback: `where` must name a layer, or observations")
+    try:
+        return playback.PlayedSenses(_entries(env, row))
+    except ValueError:
+        names = (*layer_sizes(env, policy), *env.task.observations, *env.observation_layout())
+        raise ValueError(unknown("layer or observation", row.where[0], names)) from None
 
 
 def _number(kind: str, name: str, names: Sequence[str]) -> int:

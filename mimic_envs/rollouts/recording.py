@@ -142,6 +142,7 @@ class Job:
 
     def run(self, progress: Progress) -> None:
         """Record, assemble and derive."""
+        self._design.prepare(self._policy, self._trials, self._seed)
         total = sum(self._lengths)
         groups = [
             range(i, min(i + _GROUP, len(self._rows))) for i in range(0, len(self._rows), _GROUP)
@@ -166,7 +167,7 @@ class Job:
         keys = driver.trial_keys(self._seed, len(names))[numbers]
         keys = _of_repeats(keys, self._design.repeats([self._rows[i][1] for i in rows]))
         chosen = driver.conditions(env, {str(i): self._trials[self._rows[i][0]] for i in rows})
-        doses = self._design.doses([self._rows[i][1] for i in rows])
+        doses = self._design.doses(*zip(*(self._rows[i] for i in rows), strict=True))
         carry = driver.begin(env, self._policy, chosen, keys, doses)
         return driver.padded(self._design.started(carry, [self._rows[i][1] for i in rows]))
 
@@ -216,6 +217,8 @@ class Job:
             flat["activation"] = found["act"]
         if "force" in found:
             flat["applied_force"] = found["force"]
+        if "manipulated" in found:
+            flat["manipulated"] = found["manipulated"].astype(np.int8)
         if "metrics" in self._what:
             flat["reward"] = found["reward"]
             flat |= {

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mimic_envs.controllers import Controller
 from mimic_envs.rollouts.driver import Carry, Plan
 
 UNTOUCHED = "untouched"
@@ -44,7 +45,20 @@ class Design:
         """What is recorded and done in each step."""
         return Plan(layers, observations, forces)
 
-    def doses(self, conditions: Sequence[str]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    def prepare(
+        self, policy: Controller, trials: Mapping[str, tuple[dict[str, Any], int]], seed: int
+    ) -> None:
+        """Make what must be known before trials are recorded.
+
+        Args:
+            policy: What acts.
+            trials: What is chosen about each trial, and its control steps.
+            seed: Of the random keys.
+        """
+
+    def doses(
+        self, trials: Sequence[str], conditions: Sequence[str]
+    ) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
         """Doses of the plan's edits and of its changes of observations, leading axis (trials,)."""
         return (), ()
 

@@ -59,6 +59,7 @@ VARIABLES: dict[str, Variable] = {
     "control": Variable(("actuator",), "1", "controls, from -1 to 1 of their control ranges"),
     "failed": Variable((), "1", "a limit of the task is crossed in this step", "i1"),
     "diverged": Variable((), "1", "the simulation is invalid and no longer moves", "i1"),
+    "manipulated": Variable((), "1", "an experiment acts in this step", "i1"),
     "reward": Variable((), "1", "reward of the step"),
     "applied_force": Variable(
         ("model_body", "wrench"), "F, F L", "force and torque that experiments apply, world frame"

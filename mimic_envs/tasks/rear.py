@@ -328,7 +328,7 @@ def rows(body: bodies.Body) -> dict[str, Any]:
     assert body.forward_axis is not None
     hold = round(rearing.hold_s / body.control_timestep_s)
     held, usual = Held(hold), standing.fallen(body)
-    left = np.cross(usual.up, body.forward_axis)
+    left = np.cross(np.asarray(usual.up, float), np.asarray(body.forward_axis, float))
     sideways = (float(left[0]), float(left[1]), float(left[2]))
     task = {"head": Observation(HeadHeight(head)), "hold": Observation(HoldSoFar(held))}
     if head.wall is not None:

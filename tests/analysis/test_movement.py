@@ -4,8 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import xarray
 
-from mimic_envs.analysis import behavior, dose, gait, manifold, similarity, survival, variability
+from mimic_envs import bodies
+from mimic_envs.analysis import (
+    behavior,
+    dose,
+    gait,
+    manifold,
+    similarity,
+    stride_bands,
+    strides,
+    survival,
+    variability,
+)
 
 HZ = 100.0
 
@@ -58,9 +70,44 @@ class TestGait:
     def test_strides_are_stretched(self) -> None:
         time = np.arange(1000) / HZ
         onset = np.arange(0, 1000, 50)
-        strides = gait.normalized_strides(np.sin(2 * np.pi * 2 * time), onset)
+        cut = strides.normalized_strides(np.sin(2 * np.pi * 2 * time), onset)
         grid = np.sin(2 * np.pi * np.linspace(0, 1, 100, endpoint=False))
-        np.testing.assert_allclose(strides, np.tile(grid, (19, 1)), atol=1e-3)
+        np.testing.assert_allclose(cut, np.tile(grid, (19, 1)), atol=1e-3)
+
+
+class TestStrideBands:
+    def test_a_model_that_comes_late(self) -> None:
+        """Two feet of 2 Hz, half a cycle apart; each joint goes with one, 50 ms late."""
+        time = np.arange(1000) / HZ
+        contact = np.stack([((2 * time - o) % 1.0) < 0.6 for o in (0.0, 0.5)], axis=1)
+        steady = [0.3 * np.sin(2 * np.pi * (2 * time - o)) for o in (0.0, 0.5)]
+        late = [0.3 * np.sin(2 * np.pi * (2 * (time - 0.05) - o)) for o in (0.0, 0.5)]
+        rng = np.random.default_rng(0)
+        dataset = xarray.Dataset(
+            {
+                "contact": (("time", "foot"), contact),
+                "joint_angle": (("time", "joint"), np.stack([*late, rng.normal(size=1000)], 1)),
+                "reference_joint_angle": (
+                    ("time", "joint"),
+                    np.stack([*steady, np.zeros(1000)], 1),
+                ),
+                "trial": ("time", np.repeat([0, 1], 500)),
+            },
+            {"foot": ["left", "right"], "joint": ["a", "b", "noise"]},
+            {"control_hz": HZ},
+        )
+        found = stride_bands.bands(dataset)
+        assert {band.joint for band in found[:2]} == {"a", "b"}
+        assert found[2].joint == "noise"
+        assert found[2].locked < 0.2
+        for band in found[:2]:
+            assert band.locked == pytest.approx(1.0, abs=1e-3)
+            assert len(band.model) == pytest.approx(18, abs=2)
+            assert band.delay == pytest.approx(0.1, abs=0.01)  # 50 ms of 500 ms
+            assert band.reference.std(0).max() < 1e-2
+        joints, curves = stride_bands.tables(found)
+        assert len(joints) == 3
+        assert len(curves) == 300
 
 
 class TestSimilarity:
@@ -123,6 +170,22 @@ class TestSurvival:
         inside = (curve.low <= np.exp(-curve.time / 4)) & (np.exp(-curve.time / 4) <= curve.high)
         assert inside.mean() > 0.9
 
+    def test_stretches_between_failures(self) -> None:
+        failed = np.zeros(40, int)
+        failed[[8, 9, 15, 32]] = 1  # trial 0: rows 0 to 19, trial 1: 20 to 39
+        dataset = xarray.Dataset(
+            {
+                "failed": ("time", failed),
+                "trial": ("time", np.repeat([0, 1], 20)),
+                "time_s": ("time", np.tile(np.arange(1, 21) / HZ, 2)),
+            },
+            attrs={"control_hz": HZ},
+        )
+        duration, ended, trial = survival.episodes(dataset)
+        np.testing.assert_allclose(duration * HZ, [9, 6, 4, 13, 7])
+        np.testing.assert_array_equal(ended, [True, True, False, True, False])
+        np.testing.assert_array_equal(trial, [0, 0, 0, 1, 1])
+
     def test_by_hand(self) -> None:
         curve = survival.kaplan_meier([1, 2, 2, 3, 4], [True, True, False, True, False])
         np.testing.assert_allclose(curve.time, [0, 1, 2, 3])
@@ -178,3 +241,20 @@ class TestVariability:
         relevant, rest = variability.split_by_task(deviations, jacobian)
         assert relevant == pytest.approx(1.0, rel=0.06)
         assert rest == pytest.approx((1.0 + 4.0) / 2, rel=0.06)
+
+    def test_joints_that_do_not_move_the_hand(self) -> None:
+        """Four joints and three coordinates of the hand: one dimension is free."""
+        body = bodies.get("mouse_arm")
+        rng = np.random.default_rng(0)
+        joints = [body.joint_names.index(j) for j in body.hinge_names]
+        at = body.model.jnt_qposadr[joints]
+        qpos = np.array(body.model.qpos0)
+        qpos[at] = 0.5 * body.model.jnt_range[joints].sum(axis=1)
+        _, _, vt = np.linalg.svd(variability.task_jacobian(body, qpos))
+        free, hand = vt[3], vt[0]
+        for direction, large in ((free, 1), (hand, 0)):
+            wobble = np.tile(qpos, (30, 2, 1))
+            wobble[..., at] += 1e-3 * rng.normal(size=(30, 2, 1)) * direction
+            parts = variability.task_ratio(body, wobble)
+            assert parts[large] > 0
+            assert parts[1 - large] < 1e-3 * parts[large]

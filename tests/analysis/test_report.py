@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import mimic_envs
-from mimic_envs import controllers, rollouts
-from mimic_envs.analysis import feedback, inverse, muscles, registry, report, tracking, units
+from mimic_envs import bodies, controllers, rollouts
+from mimic_envs.analysis import emg, feedback, inverse, muscles, registry, report, tracking, units
 from mimic_envs.analysis.result import Missing
 from mimic_envs.rollouts import replay
 
@@ -33,6 +33,62 @@ class TestMuscles:
         lag, r = muscles.lag(activation, delayed + 0.02 * rng.normal(size=4000), hz)
         assert lag == pytest.approx(0.012, abs=1e-9)
         assert r > 0.95
+
+    def test_tables_of_emg_are_compared_by_trial(self, recorded, tmp_path) -> None:
+        """Raw EMG that is the model's activation 12 ms late, of two trials."""
+        dataset, rng, raw_hz = recorded[0], np.random.default_rng(0), 4000.0
+        hz, rows = float(dataset.attrs["control_hz"]), dataset.trial.to_numpy()
+        names = dataset.trial_name.to_numpy()
+        time = np.arange(0, 60 / hz, 1 / raw_hz)
+        lines = []
+        for i in range(3):
+            own = muscles.grouped(dataset)["elbow_flexors"][rows == i]
+            late = np.interp(time - 0.012, np.arange(len(own)) / hz, own)
+            lines += [
+                {"time_s": t, "trial": names[i], "elbow_flexors": x, "other": 0.0}
+                for t, x in zip(time, late * rng.normal(size=len(time)), strict=True)
+            ]
+        with (tmp_path / "emg.csv").open("w", newline="") as file:
+            writer = csv.DictWriter(file, ["time_s", "trial", "elbow_flexors", "other"])
+            writer.writeheader()
+            writer.writerows(lines)
+        found = report.analyze(
+            {"a": recorded[0]}, ["tracking"], emg=emg.read_emg(tmp_path / "emg.csv")
+        ).results["a/emg"]
+        numbers = found.numbers["elbow_flexors"]
+        assert set(found.numbers) == {"elbow_flexors"}
+        assert numbers["trials"] == 3
+        assert numbers["r_at_lag"] > 0.8  # of the envelope of noise
+        assert numbers["lag_s"] == pytest.approx(0.012, abs=0.006)
+        assert numbers["r"] > numbers["shuffled_r"]
+        assert len(found.tables["emg"]) == 3
+
+    def test_agreement_of_smooth_envelopes(self) -> None:
+        hz = 500.0
+        time = np.arange(1000) / hz
+        model = [np.maximum(np.sin(2 * np.pi * f * time), 0) for f in (0.7, 1.3, 2.1)]
+        late = [np.interp(time - 0.012, time, x) for x in model]
+        found = emg.agreement(model, late, hz)
+        np.testing.assert_allclose(found["lag_s"], 0.012, atol=1e-9)
+        assert (found["r_at_lag"] > 0.999).all()
+        assert found["shuffled"].mean() < found["r"].min() - 0.3
+        same = emg.agreement(model[:1], late[:1], hz)
+        assert same["shuffled"].mean() < same["r"][0]
+
+    @pytest.mark.parametrize(
+        ("text", "message"),
+        [
+            ("time,biceps\n0,1\n", "did you mean 'time'"),
+            ("time_s,biceps\n0,x\n", "expected numbers"),
+            ("time_s\n0\n", "expected numbers"),
+        ],
+    )
+    def test_wrong_tables_are_named(self, tmp_path, text, message) -> None:
+        (tmp_path / "emg.csv").write_text(text)
+        with pytest.raises(ValueError, match=message):
+            emg.read_emg(tmp_path / "emg.csv")
+        with pytest.raises(ValueError, match="no such file"):
+            emg.read_emg(tmp_path / "none.csv")
 
     def test_onset_and_co_contraction(self) -> None:
         x = np.concatenate([np.tile([0.09, 0.11], 50), np.linspace(0.1, 1, 100)])
@@ -68,6 +124,20 @@ class TestInverseDynamics:
         _, found = replay.reference_accelerations(speed, 1 / 200)
         wanted = 2 * np.pi * np.cos(2 * np.pi * time)[:, None]
         np.testing.assert_allclose(found[40:-40], wanted[40:-40], atol=0.02)
+
+    def test_moments_of_muscles_are_those_of_the_simulation(self) -> None:
+        body = bodies.get("mouse_arm")
+        rng, data = np.random.default_rng(0), mujoco.MjData(body.model)
+        data.qpos[:] = body.model.jnt_range.mean(axis=1)
+        data.qvel[:] = rng.normal(size=body.model.nv)
+        data.act[:] = rng.uniform(size=body.model.na)
+        mujoco.mj_forward(body.model, data)
+        moments, rest = inverse.muscle_moments(body, data.qpos, data.qvel)
+        np.testing.assert_allclose(moments @ data.act + rest, data.qfrc_actuator, rtol=1e-9)
+        # what these activations make is made with no more effort
+        wanted, short = inverse.static_optimization(moments, moments @ data.act)
+        assert short < 1e-3 * np.linalg.norm(moments @ data.act)
+        assert (wanted**2).sum() <= (data.act**2).sum() + 1e-6
 
     def test_static_optimization(self) -> None:
         moments = np.array([[2.0, 1.0, -1.0]])
@@ -124,6 +194,10 @@ def test_a_report_is_complete_and_self_contained(recorded, tmp_path) -> None:
     assert done | skipped == names | {"all/compare"}
     assert not done & skipped
     assert {"pd/tracking", "pd/muscles", "pd/survival", "pd/inverse_dynamics"} <= done
+    optimized = numbers["results"]["pd/inverse_dynamics"]["numbers"]["static_optimization"]
+    assert 0 <= optimized["missing_torque_share"] < 1
+    muscle = numbers["results"]["pd/muscles"]["numbers"]["elbow_flexors"]
+    assert muscle["trials_with_onset"] <= 4
     assert "layers of a network" in numbers["skipped"]["pd/decoding"]
     figures = list((tmp_path / "out" / "figures").glob("*.svg"))
     assert len(figures) == len([r for r in found.results.values() if r.figure is not None])

@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 
 import mimic_envs
-from mimic_envs import controllers, rollouts
+from mimic_envs import rollouts
 from mimic_envs.env import Environment
 from mimic_envs.rollouts import Manipulation, experiments
 from mimic_envs.rollouts.manipulations import KINDS
 from mimic_envs.scoring import policies
 
 STEPS = 30
+PLAYED = ("action_mean", "latent", "proprioception", "reference")
 
 
 def short(env: Environment) -> dict:
@@ -51,6 +52,7 @@ def policy(arm: Environment, tmp_path_factory: pytest.TempPathFactory):
 
 @pytest.fixture(scope="module")
 def arm_results(arm, policy):
+    tremor = Manipulation("motor_noise", ("elbow_flexors",), (0.2,))
     still = ("push", "torque", "friction", "gravity", "mass", "slope")
     table = [
         *(Manipulation(what, size=(0.0,)) for what in still),
@@ -60,10 +62,23 @@ def arm_results(arm, policy):
         Manipulation("noise", ("proprioception",), (0.0, 0.3)),
         Manipulation("latent_shift", ("latent",), (0.0,)),
         Manipulation("latent_noise", ("latent[1]",), (0.0, 0.5), repeats=2),
+        Manipulation("motor_noise", size=(0.0, 0.1), at_s=0.05),
+        Manipulation("encoder_noise", size=(0.0, 2.0)),
         Manipulation("unit_ablation", ("decoder_0[2]",), (0.0, 1.0)),
         Manipulation("unit_ablation", ("decoder_0[7]",), (1.0,)),
+        Manipulation("latent_clamp", ("latent[0:2]",), (0.0, 1.0), value=0.7, at_s=0.05),
+        Manipulation("drift", ("proprioception/joint_angles",), (0.0, 2.0), at_s=0.05),
+        Manipulation("lock", ("elbow",), (0.0, 1.0)),
+        Manipulation("amputate", ("hand",), (0.0,)),
+        *(Manipulation("playback", (place,), (0.0, 1.0)) for place in PLAYED),
+        *((Manipulation("playback", (place,)), tremor) for place in PLAYED),
+        tremor,
+        (
+            Manipulation("lesion", ("elbow_flexors",), (0.0, 0.5)),
+            Manipulation("lock", ("elbow",), (0.0, 1.0)),
+        ),
     ]
-    assert {row.what for row in table} == set(KINDS)
+    assert {row.what for row in table if isinstance(row, Manipulation)} == set(KINDS) - {"command"}
     plain = rollouts.record(arm, policy, short(arm), "network,metrics,actuators,observations")
     found = rollouts.experiment(
         arm, policy, table, trials=short(arm), what="network,metrics,actuators,observations"
@@ -79,7 +94,8 @@ def of_condition(ds, name: str, variable: str) -> np.ndarray:
 def test_doses_of_zero_change_no_bit(arm_results) -> None:
     plain, found = arm_results
     zero = np.flatnonzero((found.dose.to_numpy() == 0) & (found.repeat.to_numpy() == 0))
-    assert len(zero) == 2 * (len(KINDS) + 1)
+    extra = len(PLAYED) - 1  # playback has several rows; two manipulations act together
+    assert len(zero) == 2 * (1 + len(KINDS) - 1 + extra + 1)
     for variable in ("qpos", "qvel", "control", "network_action_mean", "score"):
         for i in zero:
             own = found[variable].to_numpy()[found.trial.to_numpy() == i]
@@ -137,6 +153,90 @@ def test_a_unit_that_nothing_reads_does_not_matter(arm_results) -> None:
         )
 
 
+def test_controls_tremble(arm, arm_results) -> None:
+    _, found = arm_results
+    start = round(0.05 / arm.body.control_timestep_s)
+    control, action = (of_condition(found, "motor_noise 0.1", v) for v in ("control", "action"))
+    noise = control - np.clip(action, -1, 1)
+    assert (noise[:start] == 0).all()
+    free = np.abs(action[start:]) < 0.6
+    assert noise[start:][free].std() == pytest.approx(0.1, rel=0.2)
+
+
+def test_encoders_have_the_noise_of_their_training(arm_results) -> None:
+    _, found = arm_results
+    noisy, base = (
+        of_condition(found, c, "network_latent")[0] for c in ("encoder_noise 2", "untouched")
+    )
+    width = np.exp(of_condition(found, "untouched", "network_latent_log_std")[0])
+    assert (np.abs(noisy - base) > 0).all()
+    assert (np.abs(noisy - base) < 2 * 5 * width).all()
+
+
+def test_units_are_clamped(arm, arm_results) -> None:
+    _, found = arm_results
+    start = round(0.05 / arm.body.control_timestep_s)
+    latent = of_condition(found, "latent_clamp latent[0:2] 1", "network_latent")
+    np.testing.assert_allclose(latent[start:, :2], 0.7, rtol=1e-6)
+    assert (np.abs(latent[:start, :2] - 0.7) > 1e-3).all()
+
+
+def test_a_drift_grows(arm, arm_results) -> None:
+    _, found = arm_results
+    step = arm.body.control_timestep_s
+    start, rows = round(0.05 / step), slice(0, len(arm.body.hinge_names))
+    name = "drift proprioception/joint_angles 2"
+    seen, angle = (of_condition(found, name, v) for v in ("observation_proprioception", "qpos"))
+    wrong = seen[1:, rows] - angle[:-1, rows]  # what is seen is the state before the step
+    wanted = np.maximum(np.arange(1, STEPS) - start, 0) * 2.0 * step
+    np.testing.assert_allclose(wrong, np.tile(wanted[:, None], wrong.shape[1]), atol=1e-5)
+
+
+def test_manipulations_act_together(arm, arm_results) -> None:
+    _, found = arm_results
+    both = "lesion elbow_flexors 0.5 + lock elbow 1"
+    control = of_condition(found, both, "control")
+    action = np.clip(of_condition(found, both, "action"), -1, 1)
+    at = [list(found.actuator.to_numpy()).index(m) for m in arm.body.muscle_groups["elbow_flexors"]]
+    np.testing.assert_allclose(control[:, at], 0.5 * (action[:, at] - 1), atol=1e-6)
+    elbow = arm.body.joint_names.index("elbow")
+    for name in (both, "lock elbow 1"):
+        angle = of_condition(found, name, "qpos")[:, elbow]
+        assert np.ptp(angle) < 1e-5
+    assert np.ptp(of_condition(found, "untouched", "qpos")[:, elbow]) > 1e-2
+    rows = found.condition.to_numpy() == both
+    assert set(found.manipulation.to_numpy()[rows]) == {"lesion + lock"}
+    assert set(found.dose.to_numpy()[rows]) == {0.5}
+
+
+def test_what_is_played_back_without_noise_is_the_untouched_trial(arm_results) -> None:
+    _, found = arm_results
+    for place in PLAYED:
+        for variable in ("qpos", "control"):
+            np.testing.assert_array_equal(
+                of_condition(found, f"playback {place} 1", variable),
+                of_condition(found, "untouched", variable),
+            )
+
+
+def test_played_back_actions_get_no_feedback(arm, arm_results) -> None:
+    _, found = arm_results
+    names = {place: f"playback {place} 1 + motor_noise elbow_flexors 0.2" for place in PLAYED}
+    base = of_condition(found, "untouched", "action")
+    np.testing.assert_array_equal(of_condition(found, names["action_mean"], "action"), base)
+    latent = of_condition(found, "untouched", "network_latent")
+    np.testing.assert_array_equal(of_condition(found, names["latent"], "network_latent"), latent)
+    for place in ("latent", "proprioception", "reference"):
+        action = of_condition(found, names[place], "action")
+        assert not np.array_equal(action, base)
+    noisy = of_condition(found, "motor_noise elbow_flexors 0.2", "control")
+    open_loop = of_condition(found, names["action_mean"], "control")
+    assert not np.array_equal(noisy, open_loop)
+    at = [list(found.actuator.to_numpy()).index(m) for m in arm.body.muscle_groups["elbow_flexors"]]
+    others = [i for i in range(open_loop.shape[1]) if i not in at]
+    np.testing.assert_array_equal(open_loop[:, others], np.clip(base, -1, 1)[:, others])
+
+
 def test_repeats_differ(arm_results) -> None:
     _, found = arm_results
     first, second = (
@@ -145,35 +245,6 @@ def test_repeats_differ(arm_results) -> None:
     )
     assert not np.array_equal(first, second)
     np.testing.assert_array_equal(first[0, [0, 2, 3]], second[0, [0, 2, 3]])
-
-
-def test_an_impulse_is_momentum_and_feet_without_friction_slide() -> None:
-    from tests.tasks import velocity_task
-
-    env = mimic_envs.make("stick_insect", task=velocity_task, terminate=False)
-    table = [
-        Manipulation("push", size=(0.2,), direction=(0.6, 0.0, 0.8)),
-        Manipulation("friction", size=(-1.0,)),
-    ]
-    trials = {"stand": (env.task.command.trials["stand"][0], 10)}
-    zero = controllers.make("zero", env)
-    ds = rollouts.experiment(env, zero, table, trials=trials, what="kinematics,contacts")
-    weight = ds.attrs["mass"] * ds.attrs["gravity"]
-    force = of_condition(ds, "push 0.2", "applied_force")
-    impulse = force[0].sum(axis=0)[:3] * env.body.control_timestep_s
-    np.testing.assert_allclose(impulse / weight, [0.12, 0.0, 0.16], rtol=1e-5)
-    assert (force[1:] == 0).all()
-    momentum = of_condition(ds, "push 0.2", "momentum")[0] / weight
-    # weight takes 0.01 s away in one control step; limbs that flail leave errors of integration
-    np.testing.assert_allclose(momentum, [0.12, 0.0, 0.15], atol=0.008)
-    in_air = of_condition(ds, "push 0.2", "momentum")[1:, 2] / weight
-    np.testing.assert_allclose(np.diff(in_air[:4]), -0.01, atol=5e-4)  # free fall
-    slides = of_condition(ds, "friction -1", "contact_force")
-    holds = of_condition(ds, "untouched", "contact_force")
-    assert slides[..., 2].sum() > weight  # the feet stand
-    assert np.abs(slides[..., :2]).max() < 1e-3 * slides[..., 2].max()
-    assert np.abs(holds[..., :2]).max() > 0.01 * holds[..., 2].max()
-    assert ds.attrs["replay_error"] == 0.0
 
 
 @pytest.mark.parametrize(
@@ -191,6 +262,21 @@ def test_an_impulse_is_momentum_and_feet_without_friction_slide() -> None:
         ({"what": "push", "doze": 1}, "did you mean"),
         ({"what": "push", "size": ["big"]}, "size"),
         ({"size": [1]}, "'what' is missing"),
+        ({"what": "friction", "at_s": 1.0}, "lasts the whole trial"),
+        ({"what": "push", "at_phase": 0.5}, "needs a `foot`"),
+        ({"what": "push", "at_phase": 0.5, "foot": "hannd"}, "did you mean 'hand'"),
+        ({"what": "push", "on_event": "touch"}, "no feet that touch down"),
+        ({"what": "push", "on_event": "command"}, "has no changes"),
+        ({"what": "push", "on_event": "tuch"}, "on_event"),
+        ({"what": "command", "where": "speed"}, "no goal that could be changed"),
+        ({"what": "lock", "where": "elbo"}, "did you mean 'elbow'"),
+        ({"what": "lock", "size": 0.5}, "size must be 1"),
+        ({"what": "amputate"}, "must name a body part"),
+        ({"what": "playback", "where": "latnt"}, "did you mean 'latent'"),
+        ({"what": "playback"}, "must name a layer"),
+        ({"what": "motor_noise", "size": -1}, "not negative"),
+        ([{"what": "push", "size": [1, 2]}, {"what": "mass", "size": [1, 2, 3]}], "same number"),
+        ([], "list of objects"),
     ],
 )
 def test_wrong_rows_are_named(arm, policy, tmp_path, row, message) -> None:
