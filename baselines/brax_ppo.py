@@ -60,8 +60,9 @@ class Arguments:
     steps: int = 2_000_000
     """Environment steps, rounded up to whole updates and equal parts between scores."""
     seed: int = 0
-    task: str = "imitation"
-    """Name of the task, or module:name, or the module that specifies it."""
+    task: str = ""
+    """Name of the task, or module:name, or the module that specifies it; that of the environment
+    id if not given."""
     clips: str = "builtin/train"
     """Clips to train on: a built-in set or a file."""
     eval_clips: str = "builtin/test"
@@ -81,6 +82,7 @@ class Arguments:
     ppo: Settings = dataclasses.field(default_factory=Settings)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "task", runs.task_of(self.env, self.task))
         runs.at_least(self, steps=1, eval_every=1, threads=0)
 
 

@@ -68,7 +68,9 @@ def keep(run: pathlib.Path, arguments: Arguments) -> dict[str, Any]:
     small = {k: x if k in STATISTICS else x.astype(np.float16) for k, x in tensors.items()}
     safetensors.write(folder / "weights.safetensors", small)
     clips = clips_.load(arguments.clips, body)
-    env = mimic_envs.make(body, clips=clips, grounded=settings.get("grounded", False))
+    env = mimic_envs.make(
+        body, clips=clips, grounded=settings.get("grounded", False), **scoring.STARTS.options
+    )
     actors = {name: controllers.make(name, env) for name in arguments.controllers}
     actors["policy"] = policies.load(folder, env)
     scores = {name: _score(env, actor, clips, arguments.clips) for name, actor in actors.items()}
@@ -87,9 +89,8 @@ def keep(run: pathlib.Path, arguments: Arguments) -> dict[str, Any]:
 
 
 def _score(env: Any, actor: Any, clips: clips_.ClipSet, name: str) -> dict[str, Any]:
-    found = scoring.score(env, actor, clips, name)
-    interval = np.round(found.score_ci95, 4).tolist()
-    return {"score": round(found.score, 4), "ci95": interval}
+    found = scoring.score(env, actor, clips, name, starts=scoring.STARTS)
+    return {"score": round(found.score, 4), "worst_quarter": round(found.worst_quarter, 4)}
 
 
 @as_command

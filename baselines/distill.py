@@ -43,8 +43,9 @@ class Arguments:
     """Folder of the run; if absent
     runs/<body>-distilled-<teacher>-<network>-<action>-seed<seed>."""
     seed: int = 0
-    task: str = "imitation"
-    """Name of the task, or module:name, or the module that specifies it."""
+    task: str = ""
+    """Name of the task, or module:name, or the module that specifies it; that of the environment
+    id if not given."""
     clips: str = "builtin/train"
     """Clips to learn on: a built-in set or a file."""
     eval_clips: str = "builtin/test"
@@ -75,6 +76,7 @@ class Arguments:
     dagger: dagger_config.Config = dataclasses.field(default_factory=dagger_config.Config)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "task", runs.task_of(self.env, self.task))
         runs.at_least(self, eval_every=1, threads=0, keep=LEAST)
 
     @property

@@ -22,6 +22,7 @@ from mimic_envs import scoring, tasks
 from mimic_envs.env import Environment
 from mimic_envs.mdp import ActionTerm, Reward
 from mimic_envs.messages import unknown
+from mimic_envs.options import Options
 
 FREE = (
     *("out", "threads", "keep", "checkpoint_every_s", "profile"),
@@ -240,9 +241,27 @@ def body_of(env_id: str) -> str:
     Raises:
         ValueError: No such id; the message names the nearest one.
     """
-    if env_id not in mimic_envs.ENV_IDS:
-        raise ValueError(unknown("environment", env_id, mimic_envs.ENV_IDS))
-    return mimic_envs.ENV_IDS[env_id]
+    return _body_and_task(env_id)[0]
+
+
+def task_of(env_id: str, task: str) -> str:
+    """Name of the task: the given one; or that of the environment id, if there is such an id.
+
+    Args:
+        env_id: The id; that it exists is checked later, with the other settings.
+        task: Empty if not given.
+    """
+    if task or env_id not in {*mimic_envs.ENV_IDS, *mimic_envs.TASK_IDS}:
+        return task
+    return _body_and_task(env_id)[1]
+
+
+def _body_and_task(env_id: str) -> tuple[str, str]:
+    known = {name: (body, Options.task) for name, body in mimic_envs.ENV_IDS.items()}
+    known |= mimic_envs.TASK_IDS
+    if env_id not in known:
+        raise ValueError(unknown("environment", env_id, known))
+    return known[env_id]
 
 
 def progress(console: Console, units: str) -> Progress:

@@ -56,8 +56,9 @@ class Arguments:
     minutes: float | None = None
     """Wall time, scores included, after which training ends even if steps are left."""
     seed: int = 0
-    task: str = "imitation"
-    """Name of the task, or module:name, or the module that specifies it."""
+    task: str = ""
+    """Name of the task, or module:name, or the module that specifies it; that of the environment
+    id if not given."""
     clips: str = "builtin/train"
     """Clips to train on: a built-in set or a file."""
     eval_clips: str = "builtin/test"
@@ -82,6 +83,7 @@ class Arguments:
     ppo: Settings = dataclasses.field(default_factory=Settings)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "task", runs.task_of(self.env, self.task))
         runs.at_least(self, steps=1, eval_every=1, environments=1, threads=0, torch_threads=1)
         if self.minutes is not None and not self.minutes > 0:
             raise ValueError(f"minutes={self.minutes} must be positive")

@@ -42,8 +42,9 @@ class Arguments:
     steps: int = 2_000_000
     """Environment steps, rounded up to whole updates."""
     seed: int = 0
-    task: str = "imitation"
-    """Name of the task, or module:name, or the module that specifies it."""
+    task: str = ""
+    """Name of the task, or module:name, or the module that specifies it; that of the environment
+    id if not given."""
     clips: str = "builtin/train"
     """Clips to train on: a built-in set or a file."""
     eval_clips: str = "builtin/test"
@@ -97,6 +98,7 @@ class Arguments:
     ppo: ppo_config.Config = dataclasses.field(default_factory=ppo_config.Config)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "task", runs.task_of(self.env, self.task))
         runs.at_least(self, steps=1, eval_every=1, threads=0, checkpoint_every_s=0, keep=LEAST)
 
     @property

@@ -21,7 +21,21 @@ if TYPE_CHECKING:
 __all__ = ["ENV_IDS", "TASK_IDS", "__version__", "make"]
 __version__ = "0.1.0"
 
-_BEHAVIORS: dict[str, tuple[str, tuple[str, ...]]] = {}
+_WALKERS = ("fly", "rodent", "stick_insect")
+_BEHAVIORS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "Velocity": ("velocity", (*_WALKERS, "worm")),
+    "Push": ("push", _WALKERS),
+    "GoTo": ("goto", (*_WALKERS, "worm")),
+    "Forage": ("forage", (*_WALKERS, "worm")),
+    "Thermotaxis": ("thermotaxis", ("worm",)),
+    "TwoTouch": ("two_touch", ("rodent",)),
+    "Reach": ("reach", ("mouse_arm",)),
+    "Bowl": ("bowl", _WALKERS),
+    "Rear": ("rear", ("rodent",)),
+    "Gaps": ("gaps", _WALKERS),
+    "GapJump": ("gap_jump", ("rodent",)),
+    "Maze": ("maze", ("rodent",)),
+}
 """Tasks besides imitation: what ids call them, and the bodies that do them."""
 
 ENV_IDS = {
