@@ -46,6 +46,7 @@ ROOMS = [
     {"scoring"},
     {"analysis"},
     {"viz"},
+    {"viewer"},
     {"gym"},
     {"adapters"},
     {"cli"},

@@ -90,7 +90,7 @@ def scored_env(
     from mimic_envs import assembly, tasks
     from mimic_envs import clips as clips_
 
-    body, options = _body(env_id), {"grounded": True} if grounded else {}
+    body, options = body_of(env_id), {"grounded": True} if grounded else {}
     if "clips" not in tasks.options_of(task):
         return assembly.make(body, task=task, terminate=False, **options), None
     source = clips_.load(clips, body)
@@ -99,7 +99,7 @@ def scored_env(
     return assembly.make(body, source, task=task, terminate=False, **options), source
 
 
-def _body(env_id: str) -> Any:
+def body_of(env_id: str) -> Any:
     """The body of an environment id, or its name."""
     import gymnasium
 
