@@ -129,7 +129,8 @@ def test_shapes_cover_the_pixels_that_they_cover_in_mujoco(visit, tmp_path) -> N
     page.evaluate("document.getElementById('legend').hidden = true")
     page.evaluate(
         "([w, h]) => { app.stage.shown.planes = false; app.all = app.stage.shapes;"
-        "  app.stage.canvas.style = `position: fixed; inset: 0; width: ${w}px; height: ${h}px`; }",
+        "  app.stage.canvas.style = `position: fixed; inset: 0; z-index: 9; "
+        "width: ${w}px; height: ${h}px`; }",
         [width, height],
     )
     seen = segmented(body, width, height)

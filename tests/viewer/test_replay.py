@@ -236,8 +236,8 @@ def test_the_command_makes_pages(tmp_path, capsys) -> None:
 
 
 def test_the_command_records_what_it_shows(tmp_path) -> None:
-    words = "view --env mimic_envs/MouseArm-v1 --clips builtin/tiny --controller zero".split()
-    cli.main([*words, "--trials", "tiny_reach", "--out", str(tmp_path / "page")])
+    source = ["--env", "mimic_envs/MouseArm-v1", "--clips", "builtin/tiny", "--controller", "zero"]
+    cli.main(["view", *source, "--trials", "tiny_reach", "--out", str(tmp_path / "page")])
     script = (tmp_path / "page" / "trial-0.js").read_text()
     _, text = json.loads(f"[{script.strip()[len('mimicReplay(') : -2]}]")
     found = unpack(base64.b64decode(text))
