@@ -48,6 +48,7 @@ ROOMS = [
     {"reuse"},
     {"analysis"},
     {"viz"},
+    {"viewer"},
     {"gym"},
     {"adapters"},
     {"cli"},

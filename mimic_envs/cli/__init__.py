@@ -17,12 +17,14 @@ from mimic_envs.cli.nwb import nwb
 from mimic_envs.cli.play import play
 from mimic_envs.cli.record import record
 from mimic_envs.cli.score import score
+from mimic_envs.cli.view import view
 from mimic_envs.command import run_command, versions
 
 _APP = SubcommandApp()
 _APP.command(score)
 _APP.command(play)
 _APP.command(record)
+_APP.command(view)
 _APP.command(experiment)
 _APP.command(analyse)
 _APP.command(nwb)

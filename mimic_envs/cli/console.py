@@ -105,6 +105,11 @@ def scored_env(
     return assembly.make(body, source, task=task, terminate=False, **options), source
 
 
+def body_of(env_id: str) -> Any:
+    """The body of an environment id, or its name."""
+    return _body_and_task(env_id)[0]
+
+
 def _body_and_task(env_id: str) -> tuple[Any, str]:
     """The body of an environment id, or its name; and the task."""
     import gymnasium

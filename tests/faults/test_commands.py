@@ -74,6 +74,8 @@ RIGHT = {
     ("record", "out"): ["out.nc"],
     ("score", "clips"): ["builtin/tiny"],
     ("score", "out"): ["out.json"],
+    ("view", "out"): ["out"],
+    ("view", "source"): ["r.nc"],
     ("stac fit", "fps"): ["200"],
     ("stac fit", "out"): ["out.h5"],
     ("stac fit", "path"): ["points.npz"],
@@ -135,6 +137,10 @@ WRONG = {
     ("clips rename", "names"): ["a", "a=b=c", "nothing=else"],
     ("generators", "names"): ["mouse_arn"],
     ("nwb", "recording"): ["none.nc", "broken.h5", ".", "clips.h5"],
+    ("view", "env"): ["mimic_envs/MouseAm-v1", "nosuchmodule:id", "a:b:c", ""],
+    ("view", "every"): ["0", "-1"],
+    ("view", "seed"): ["-1", "0"],
+    ("view", "source"): ["none.nc", "broken.nc", ".", "none.h5", "broken.h5", "builtin/test"],
     ("leaderboard new", "track"): ["nothing"],
     ("leaderboard.verify", "paths"): [],
 }
@@ -145,6 +151,7 @@ FOLDERS = {
     "leaderboard new",
     "leaderboard.build",
     "leaderboard.entries",
+    "view",
 }
 """Commands whose `--out` is a folder; the others' name of a file says what it is."""
 NOWHERE = ("model.xml/x", "/proc/none/x")
