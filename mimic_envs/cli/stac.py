@@ -69,8 +69,8 @@ def fit(
         body: Name of the body, for example rodent; or module:name of a body.
         path: Keypoints: DANNCE .mat, NWB (ndx-pose) .nwb, SLEAP or DeepLabCut .h5, Anipose,
             DeepLabCut, JARVIS or long .csv, movement .nc, .npz, .npy, .trc, .c3d or SLEAP .slp;
-            others by your own --reader. Several files of one animal are fitted together, with one size and one set
-            of offsets; clips are called after their files.
+            others by your own --reader. Several files of one animal are fitted together, with one
+            size and one set of offsets; clips are called after their files.
         fps: Frames per second of the recording; most files do not say them.
         unit: Unit of the positions: m, dm, cm, mm or um; most files do not say it.
         out: Clip file to write.
