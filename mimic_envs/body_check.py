@@ -57,8 +57,8 @@ def check(
     """
     length = options.get("body_length")
     free, root = options.get("free_root", False), options.get("root_body")
+    build = custom.builder(model, options.get("floor_height"), length, free, root)
     try:
-        build = custom.builder(model, options.get("floor_height"), length, free, root)
         compiled = build().compile()
     except ValueError as error:
         return None, [Finding("error", "model", f"MuJoCo cannot compile it: {error}")]

@@ -49,7 +49,6 @@ def commands() -> list[str]:
     return block.replace("\\\n", " ").strip().splitlines()
 
 
-@pytest.mark.nightly
 def test_the_script_runs(tmp_path) -> None:
     pytest.importorskip("imageio_ffmpeg")
     (tmp_path / "trials").mkdir()

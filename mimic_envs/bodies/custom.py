@@ -132,8 +132,8 @@ def describe(
         aliases: Names of joints in recordings where they differ, to the model's.
         feet: Bodies that carry the animal's weight, each with all that it carries in turn.
             Grounding of motions and balance need them. Default: none.
-        forward_axis: Unit vector in the frame of the root body that points ahead. Default: x for
-            an animal that moves.
+        forward_axis: Unit vector in the frame of the root body that points ahead. Default:
+            unknown.
         gait_groups: Feet that step together, by a name for each group. Default: none.
         balance: Gains of the `balance` controller. Default: for an animal with a free root and
             feet, frequencies like those of the bodies of this package, relative to
@@ -154,15 +154,9 @@ def describe(
     parts = usable_parts(
         name, compiled, root_body, tracked_bodies, end_effectors, tracked_joints, keypoints, feet
     )
-    length = parts.length if body_length is None else float(body_length)
-    if not (np.isfinite(length) and length > 0):
-        raise ValueError(f"body {name!r}: body_length must be positive, got {length}")
-    groups = {group: tuple(members) for group, members in (gait_groups or {}).items()}
-    _check_walking(name, compiled, tuple(feet), groups, forward_axis, usual_pose or {})
-    if balance is None and feet and compiled.jnt_type[0] == mujoco.mjtJoint.mjJNT_FREE:
-        balance = _balance(length, float(np.linalg.norm(compiled.opt.gravity)))
-    if forward_axis is None and parts.root_joints:
-        forward_axis = (1.0, 0.0, 0.0)
+    length = _checked_length(name, parts.length if body_length is None else float(body_length))
+    walking = _walking(name, compiled, length, feet, forward_axis, gait_groups, balance)
+    _check_pose(name, compiled, usual_pose or {})
     step = compiled.opt.timestep
     return Body(
         name=name,
@@ -172,11 +166,6 @@ def describe(
         length_unit=length_unit,
         body_length=length,
         control_timestep_s=control_timestep_s or max(1, round(_CONTROL_S / step)) * step,
-        root_joints=parts.root_joints,
-        root_body=parts.root,
-        tracked_bodies=parts.bodies,
-        end_effectors=parts.ends,
-        tracked_joints=parts.joints,
         keypoints=dict(keypoints or {}),
         tracking=tracking or _tracking(length, parts),
         costs=costs if costs is not None else {"control": 0.02, "control_difference": 0.02},
@@ -186,27 +175,33 @@ def describe(
         pd=pd or PDGains(frequency_hz=5.0, damping_ratio=1.0),
         camera=camera or Camera(distance=3 * length, azimuth_deg=120.0, elevation_deg=-20.0),
         aliases=dict(aliases or {}),
-        feet=tuple(feet),
-        forward_axis=forward_axis,
-        gait_groups=groups,
-        balance=balance,
         usual_pose=dict(usual_pose or {}),
+        **parts.fields(),
+        **walking,
     )
 
 
-def _check_walking(
+def _checked_length(name: str, length: float) -> float:
+    if not (np.isfinite(length) and length > 0):
+        raise ValueError(f"body {name!r}: body_length must be positive, got {length}")
+    return length
+
+
+def _walking(
     name: str,
     model: mujoco.MjModel,
-    feet: tuple[str, ...],
-    groups: Mapping[str, tuple[str, ...]],
+    length: float,
+    feet: Sequence[str],
     forward_axis: tuple[float, float, float] | None,
-    usual_pose: Mapping[str, float],
-) -> None:
-    """Refuse what grounding, balance, analysis of gaits and registration could not use.
+    gait_groups: Mapping[str, Sequence[str]] | None,
+    balance: BalanceGains | None,
+) -> dict[str, Any]:
+    """Fields of `Body` that grounding, balance and the analysis of gaits need.
 
     Raises:
-        ValueError: The message says what.
+        ValueError: They could not use them; the message says why.
     """
+    groups = {group: tuple(members) for group, members in (gait_groups or {}).items()}
     for group, members in groups.items():
         for member in members:
             if member not in feet:
@@ -215,10 +210,20 @@ def _check_walking(
                 )
     if forward_axis is not None and not abs(np.linalg.norm(forward_axis) - 1) < 1e-3:
         raise ValueError(f"body {name!r}: forward_axis must be a unit vector, got {forward_axis}")
-    hinges = [
-        model.joint(j).name
-        for j in np.flatnonzero(model.jnt_type != int(mujoco.mjtJoint.mjJNT_FREE))
-    ]
+    if balance is None and feet and model.jnt_type[0] == mujoco.mjtJoint.mjJNT_FREE:
+        balance = _balance(length, float(np.linalg.norm(model.opt.gravity)))
+    return {
+        "feet": tuple(feet),
+        "forward_axis": forward_axis,
+        "gait_groups": groups,
+        "balance": balance,
+    }
+
+
+def _check_pose(name: str, model: mujoco.MjModel, usual_pose: Mapping[str, float]) -> None:
+    """Refuse angles of joints that the model does not have."""
+    free = int(mujoco.mjtJoint.mjJNT_FREE)
+    hinges = [model.joint(j).name for j in np.flatnonzero(model.jnt_type != free)]
     for joint in usual_pose:
         if joint not in hinges:
             raise ValueError(f"body {name!r}: usual_pose: {unknown('joint', joint, hinges)}")

@@ -34,6 +34,16 @@ class Parts:
     joints: tuple[str, ...]
     length: float
 
+    def fields(self) -> dict[str, Any]:
+        """Fields of `Body` by name."""
+        return {
+            "root_body": self.root,
+            "root_joints": self.root_joints,
+            "tracked_bodies": self.bodies,
+            "end_effectors": self.ends,
+            "tracked_joints": self.joints,
+        }
+
 
 def usable_parts(
     name: str,

@@ -44,8 +44,9 @@ def import_(
 ) -> None:
     """Import motion from a foreign file and say all that was done to it.
 
-    Known layouts: STAC's HDF5, all_clips, named arrays, Minari rollouts, .npz and .csv; others
-    by your own reader, with --layout module:name.
+    Known layouts: STAC's HDF5, all_clips, named arrays, Minari rollouts, .npz and .csv, OpenSim's
+    .mot and .sto, .bvh, LocoMuJoCo's and flygym's .npz, and the web demo's .json; others by your
+    own reader, with --layout module:name.
 
     Args:
         path: The file, or a folder of files.
@@ -60,9 +61,9 @@ def import_(
         clip_limits: Move joints back to their limits, instead of failing.
         verify: Compare stored poses and velocities with the motion, and name their faults.
         licence: Licence of the motion, kept in the clip file.
-        layout: stac, all_clips, named, npz, csv or rollout; or module:name of a function that
-            takes a path and returns a mimic_envs.clips.importers.Recording. By the file's
-            content if not given.
+        layout: stac, all_clips, named, npz, csv, rollout, opensim, bvh, locomujoco, flygym or
+            demo; or module:name of a function that takes a path and returns a
+            mimic_envs.clips.importers.Recording. By the file's content if not given.
     """
     import dataclasses
 

@@ -17,6 +17,7 @@ from mimic_envs.files import check_output
 from mimic_envs.messages import MimicEnvsWarning
 
 if TYPE_CHECKING:
+    from mimic_envs.bodies import Body as Body_
     from mimic_envs.stac import Judgement, Keypoints, Registration
 
 APP = SubcommandApp()
@@ -67,9 +68,9 @@ def fit(
     Args:
         body: Name of the body, for example rodent; or module:name of a body.
         path: Keypoints: DANNCE .mat, NWB (ndx-pose) .nwb, SLEAP or DeepLabCut .h5, Anipose,
-            DeepLabCut, JARVIS or long .csv, movement .nc, .npz, .npy or .trc; others by your own
-            --reader. Several files of one animal are fitted together, with one size and one set
-            of offsets; clips are called after their files.
+            DeepLabCut, JARVIS or long .csv, movement .nc, .npz, .npy, .trc, .c3d or SLEAP .slp;
+            others by your own --reader. Several files of one animal are fitted together, with one
+            size and one set of offsets; clips are called after their files.
         fps: Frames per second of the recording; most files do not say them.
         unit: Unit of the positions: m, dm, cm, mm or um; most files do not say it.
         out: Clip file to write.
@@ -102,21 +103,17 @@ def fit(
         report: Also write a report, an HTML page.
         video: Also write a video with the markers, an .mp4 file.
     """
-    from mimic_envs import bodies, stac
+    from mimic_envs import stac
 
+    target = _body(body, ground)
     _check_outputs(out, report, video)
-    target = bodies.get(body)
-    if ground and not target.feet:
-        raise ValueError(f"--ground is for animals with feet; body {target.name!r} has none")
     repair = stac.Repair(swap_names, mirror, up, align, swap_back)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        read = [stac.read(one, fps, unit, target, names, animal, reader) for one in path]
-        read = [repair.apply(_translated(one, rename, mapping), target) for one in read]
+        given = [stac.read(one, fps, unit, target, names, animal, reader) for one in path]
+        read = [repair.apply(_translated(one, rename, mapping), target) for one in given]
         keypoints = read[0] if len(read) == 1 else stac.join(read)
-        before = stac.Registration.load(like, target) if like else None
-        if before and scale is not None:
-            raise ValueError("--like keeps the scale of a registration: leave --scale out")
+        before = _earlier(like, target, scale)
         inspected = stac.inspect(keypoints, target, before.scale if before else scale)
         _refuse(inspected.judgement, keypoints.source, force)
         with progress(f"fitting {keypoints.source}") as done:
@@ -135,17 +132,40 @@ def fit(
                 progress=done,
             )
     _refuse(registration.judgement, keypoints.source, force)
-    if ground:
-        registration, _, _ = stac.contacts.ground(registration)
-    registration.save(out, force)
-    _show(registration, keypoints, caught, out)
-    _draw(registration, report, video)
+    registration = stac.contacts.ground(registration)[0] if ground else registration
+    _show(registration, keypoints, caught)
+    _write(registration, out, force, report, video)
 
 
-def _draw(
-    registration: Registration, report: pathlib.Path | None, video: pathlib.Path | None
+def _earlier(like: pathlib.Path | None, body: Body_, scale: float | None) -> Registration | None:
+    """The registration whose scale and offsets to keep."""
+    from mimic_envs import stac
+
+    if like is not None and scale is not None:
+        raise ValueError("--like keeps the scale of a registration: leave --scale out")
+    return stac.Registration.load(like, body) if like is not None else None
+
+
+def _body(name: str, ground: bool) -> Body_:
+    """The body, if what is to be done with it can be done."""
+    from mimic_envs import bodies
+
+    body = bodies.get(name)
+    if ground and not body.feet:
+        raise ValueError(f"--ground is for animals with feet; body {body.name!r} has none")
+    return body
+
+
+def _write(
+    registration: Registration,
+    out: pathlib.Path,
+    force: bool,
+    report: pathlib.Path | None,
+    video: pathlib.Path | None,
 ) -> None:
-    """Write the report and the video, if they are wanted."""
+    """Write the clips, and the report and the video if they are wanted."""
+    registration.save(out, force)
+    say("clips", out)
     if report is not None:
         from mimic_envs.viz.registration import write_report
 
@@ -169,8 +189,8 @@ def _show(
     registration: Registration,
     keypoints: Keypoints,
     caught: list[warnings.WarningMessage],
-    out: pathlib.Path,
 ) -> None:
+    """Say what was read, found and fitted."""
     for origin in keypoints.origins:
         say("read", origin.path)
         for line in origin.lines():
@@ -190,7 +210,6 @@ def _show(
     OUT.print(table)
     if registration.unobserved:
         say("not observed", ", ".join(registration.unobserved))
-    say("clips", out)
 
 
 def _check_outputs(

@@ -95,29 +95,42 @@ def fit(
     if len(task.recorded) < _FEWEST_FRAMES:
         scale, fit_offsets = inspected.scale if scale is None else scale, False
     parts = Parts.open(resume, task, (scale, fit_offsets, settings, like is not None))
-    found = parts.calibration() if like is None else estimate.known(task, like)
-    if found is None:
-        found = estimate.estimate(task, settings, scale, fit_offsets)
-        _check_finite(keypoints, "scale or offsets", found.shared.vector, found.spread)
-        parts.keep_calibration(found)
+    found = _animal(task, parts, settings, scale, fit_offsets, like)
     qpos = recording.solve_all(task, found, settings, parts, progress)
     _check_finite(keypoints, "poses", qpos)
     most = np.inf if max_gap_s is None else max_gap_s
     long = gaps.longer(list(inspected.gaps), keypoints.fps, most)
     pieces = gaps.pieces(len(qpos), [*long, *gaps.between(keypoints.spans)], clip_frames)
     ground, task, qpos = _stand(task, found, qpos, floor == "fit")
-    judged = (
-        []
-        if ground is None
-        else findings.of_floor(task, ground, found.shared.scale, inspected.elsewhere)
-    )
-    judgement = inspected.judgement.without("floor", "tilted").with_findings(*judged)
+    judgement = inspected.judgement.without("floor", "tilted")
+    if ground is not None:
+        judged = findings.of_floor(task, ground, found.shared.scale, inspected.elsewhere)
+        judgement = judgement.with_findings(*judged)
     registration = _registration(
         task, found, settings, qpos, pieces, inspected.scale, judgement, licence
     )
     _report_swaps(registration)
     parts.remove()
     return registration
+
+
+def _animal(
+    task: recording.Task,
+    parts: Parts,
+    settings: Settings,
+    scale: float | None,
+    fit_offsets: bool,
+    like: Registration | None,
+) -> recording.Calibrated:
+    """What is known of the animal: from an earlier fit, an interrupted one, or estimated."""
+    if like is not None:
+        return estimate.known(task, like)
+    found = parts.calibration()
+    if found is None:
+        found = estimate.estimate(task, settings, scale, fit_offsets)
+        _check_finite(task.keypoints, "scale or offsets", found.shared.vector, found.spread)
+        parts.keep_calibration(found)
+    return found
 
 
 def _kept(

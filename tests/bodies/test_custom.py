@@ -209,7 +209,12 @@ class TestFeet:
     def test_an_own_body_can_be_grounded_and_balanced(self) -> None:
         feet, groups = ("leg_L", "toe_R"), {"both": ("leg_L", "toe_R")}
         body = bodies.describe(
-            "crawler", spec(), feet=feet, gait_groups=groups, usual_pose={"hip_L": 0.1}
+            "crawler",
+            spec(),
+            feet=feet,
+            gait_groups=groups,
+            forward_axis=(1.0, 0.0, 0.0),
+            usual_pose={"hip_L": 0.1},
         )
         assert (body.feet, dict(body.gait_groups), body.forward_axis) == (feet, groups, (1, 0, 0))
         qpos = np.tile(body.model.qpos0, (30, 1))
