@@ -143,9 +143,9 @@ def study_gait(policy: pathlib.Path | None) -> tuple[dict[str, Any], Any]:
             mean, sd = own[f"{kind}_mean"], own[f"{kind}_sd"]
             row[3].plot(own.phase, mean, color=color)
             row[3].fill_between(own.phase, mean - sd, mean + sd, color=color, alpha=0.25, lw=0)
-        row[3].set_xlabel("phase of the stride (cycles)")
-        row[3].set_ylabel("angle (rad)")
-        row[3].set_title(f"{joint}\nn = {numbers[name]['joints'][0]['strides']} strides")
+        row[3].set_xlabel("phase (cycles)")
+        row[3].set_ylabel(f"{joint} (rad)")
+        row[3].set_title(f"n = {numbers[name]['joints'][0]['strides']} strides")
     result.legend_below(figure, axes[0, 0], 2)
     return numbers, figure
 
