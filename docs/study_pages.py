@@ -284,9 +284,17 @@ def variability(numbers: dict[str, Any]) -> str:
                 "Variance across repeats, the ratio of what moves the hand to what does not, and "
                 "score, mean and standard error over trials; right: by label of the clip.",
             ),
-            table(heads, rows) + "\n",
+            table(heads, rows) + "\n\n",
+            "Noise of the size that the encoder was trained with hardly changes the score; what "
+            "varies then are mostly joint movements that leave the hand where it is.\n"
+            if max(f["ratio"] for f in numbers["conditions"].values() if _encoder(f)) < 1
+            else "",
         ]
     )
+
+
+def _encoder(found: dict[str, Any]) -> bool:
+    return bool(found["manipulation"] == "encoder_noise")
 
 
 SECTIONS: dict[str, Callable[[dict[str, Any]], str]] = {
