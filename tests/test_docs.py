@@ -55,6 +55,15 @@ def test_generated_pages_are_up_to_date(page_of: Callable[..., str]) -> None:
         assert path.read_text() == text, f"{path.name}: run python docs/generate.py"
 
 
+def test_the_page_of_studies_is_made_from_their_numbers(page_of: Callable[..., str]) -> None:
+    pages = importlib.import_module("study_pages")
+    found = (ROOT / "docs" / "studies.md").read_text()
+    assert pages.page(ROOT / "docs" / "studies") == found, "run python docs/studies.py"
+    drawn = {p.stem for p in (ROOT / "docs" / "studies").glob("*.svg")}
+    assert drawn == {p.stem for p in (ROOT / "docs" / "studies").glob("*.json")}
+    assert drawn <= set(pages.SECTIONS)
+
+
 def test_a_page_can_be_made_of_any_task(page_of: Callable[..., str]) -> None:
     page = page_of("Walk", mimic_envs.make("stick_insect", task=velocity_task))
     assert page.startswith("# Walk\n")
@@ -132,7 +141,8 @@ def parsed(module: str, words: list[str]) -> Any:
 
 
 @pytest.mark.parametrize(
-    "page", ["README.md", "docs/baselines.md", "docs/reuse.md", "docs/trained.md"]
+    "page",
+    ["README.md", "docs/baselines.md", "docs/reuse.md", "docs/studies.md", "docs/trained.md"],
 )
 def test_commands_that_train_are_taken_by_their_programs(page: str) -> None:
     found = training_commands(ROOT / page)

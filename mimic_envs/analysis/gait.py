@@ -138,22 +138,9 @@ def gait(dataset: xarray.Dataset) -> Result:
         own = rows == trial
         found = measure(contact[own].astype(bool), hz)
         walks = found["strides"].min() >= 1
-        table.append(
-            {
-                "trial": names[trial],
-                "stride_hz": _mean(found["stride_hz"]),
-                "duty": _mean(found["duty"]),
-                "stance_s": _mean(found["stance_s"]),
-                "swing_s": _mean(found["swing_s"]),
-                "strides_per_foot": float(found["strides"].mean()),
-                "tripod_strength": tripod_strength(contact[own], numbers) if walks else np.nan,
-                "speed": np.nan if speed is None else float(speed[own].mean()),
-                "stride_length": np.nan
-                if speed is None
-                else float(speed[own].mean()) / _mean(found["stride_hz"]),
-                **{f"phase_{f}": p for f, p in zip(feet, found["phase"], strict=True)},
-            }
-        )
+        strength = tripod_strength(contact[own], numbers) if walks else np.nan
+        mean_speed = np.nan if speed is None else float(speed[own].mean())
+        table.append(_row(names[trial], found, strength, mean_speed, feet))
         if walks:
             phases.append(found["phase"])
     if not phases:
@@ -183,6 +170,25 @@ def gait(dataset: xarray.Dataset) -> Result:
             "stance onsets; bands are standard deviations over strides.",
         )
     return Result("gait", title, numbers_found, tables, figure, notes)
+
+
+def _row(
+    name: str, found: dict[str, Any], strength: float, speed: float, feet: list[str]
+) -> dict[str, Any]:
+    """What is reported of a trial, from what `measure` found."""
+    frequency = _mean(found["stride_hz"])
+    return {
+        "trial": name,
+        "stride_hz": frequency,
+        "duty": _mean(found["duty"]),
+        "stance_s": _mean(found["stance_s"]),
+        "swing_s": _mean(found["swing_s"]),
+        "strides_per_foot": float(found["strides"].mean()),
+        "tripod_strength": strength,
+        "speed": speed,
+        "stride_length": speed / frequency,
+        **{f"phase_{f}": p for f, p in zip(feet, found["phase"], strict=True)},
+    }
 
 
 def _mean(x: np.ndarray) -> float:

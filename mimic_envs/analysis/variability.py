@@ -14,7 +14,7 @@ from mimic_envs.analysis.result import (
     Missing,
     Result,
     frame,
-    legend_beside,
+    legend_below,
     matrix,
     new_figure,
     styled,
@@ -206,9 +206,15 @@ def _draw(table: Any, known: list[str]) -> Any:
             if column == "score" and len(base):
                 curve.loc[0.0] = base[column].agg(["mean", "sem"])
                 curve = curve.sort_index()
-            bars = curve["sem"].fillna(0.0)
+            bars, most = curve["sem"].fillna(0.0), own["dose"].max()
             axis.errorbar(
-                curve.index, curve["mean"], bars, fmt="o-", ms=3, color=COLORS[i], label=kind
+                curve.index / (most or 1.0),
+                curve["mean"],
+                bars,
+                fmt="o-",
+                ms=3,
+                color=COLORS[i],
+                label=f"{kind}, largest dose {most:g}",
             )
     largest = table.groupby("manipulation")["dose"].transform("max")
     own = table[(table["dose"] == largest) & (table["manipulation"] != "")]
@@ -216,15 +222,17 @@ def _draw(table: Any, known: list[str]) -> Any:
     means = own.groupby("label")[name].mean()
     labels.bar(range(len(means)), means, color=COLORS[0])
     labels.set_xticks(range(len(means)), [str(x) or "all" for x in means.index], rotation=60)
-    labels.set_title("by behavior, largest dose")
+    labels.set_title("largest doses")
+    if (table.loc[table["manipulation"] != "", name] > 0).all() and kinds:
+        variance.set_yscale("log")
     variance.set_ylabel(f"variance of {name.removeprefix('network_')}")
     labels.set_ylabel(f"variance of {name.removeprefix('network_')}")
     ratio.set_ylabel("relevant / irrelevant variance")
     ratio.axhline(1.0, color="0.6", lw=0.6, ls="--")
     score.set_ylabel("score")
     for axis in (variance, ratio, score):
-        axis.set_xlabel("dose")
+        axis.set_xlabel("dose (share of the largest)")
     variance.set_title(f"n = {len(table)} repeated trials")
     if kinds:
-        legend_beside(figure, variance)
+        legend_below(figure, variance)
     return figure

@@ -88,7 +88,7 @@ def _recorded(
 
     if seed < 0:
         raise ValueError(f"--seed must be at least 0, got {seed}")
-    made, _ = scored_env(env_id, clips or "builtin/test", task=task or "imitation")
+    made, _ = scored_env(env_id, clips or "builtin/test", task=task)
     recording.checked_trials(made, trials or None)
     name, [actor] = actors(made, controller, policy, 1)
     lacking = set() if hasattr(made.task.command, "clips") else {"reference"}
