@@ -16,7 +16,7 @@ import scipy.optimize
 import mimic_envs
 from mimic_envs import bodies, tasks
 from mimic_envs.env import Environment, State
-from mimic_envs.mdp import terminations
+from mimic_envs.mdp import heading, terminations
 from mimic_envs.tasks import forage, push, registry, thermotaxis, two_touch
 from tests.tasks.behavior import SERVED, began, concluded, driven, made, placed
 
@@ -84,6 +84,38 @@ def test_the_page_about_behavior_lists_tasks_bodies_trials_conditions_and_option
             pace = bodies.get(body).pace
             assert pace is None or f"{pace.forward:g}" in paces[body][0].replace(".0 ", " ")
     assert anchors >= {("velocity", "rodent"), ("reach", "mouse_arm")}
+
+
+@pytest.mark.parametrize("body", SERVED["goto"])
+def test_animals_begin_on_the_floor_with_the_heading_that_is_chosen(body: str) -> None:
+    env = made(body, "velocity")
+    state = began(env, heading=2.0)
+    assert float(state.command.track.angle) == pytest.approx(2.0, abs=1e-4)
+    np.testing.assert_allclose(state.command.track.place, 0.0, atol=1e-4 * env.body.body_length)
+    data = mujoco.MjData(env.body.model)
+    data.qpos[:] = np.asarray(state.physics.qpos, np.float64)
+    mujoco.mj_kinematics(env.body.model, data)
+    np.testing.assert_allclose(state.physics.xpos, data.xpos, atol=1e-5 * env.body.body_length)
+    turns = np.abs(np.sum(state.physics.xquat * data.xquat, axis=-1))[1:]
+    np.testing.assert_allclose(turns, 1.0, atol=1e-5)
+    data.qpos[2] -= 0.01 * env.body.body_length
+    mujoco.mj_fwdPosition(env.body.model, data)
+    assert data.ncon > 0  # a hundredth of a body length lower it is in the floor
+
+
+def test_episodes_can_begin_in_the_first_frames_of_clips() -> None:
+    env = made("stick_insect", "goto", start_clips="builtin/tiny")
+    starts = env.task.command.starts
+    clips = mimic_envs.make("stick_insect", clips="builtin/tiny").clips
+    assert starts.count == 1 + len(clips)
+    state = began(env, start=1, heading=-1.0)
+    assert state.physics.qpos[7:].tolist() == clips.qpos[0, 0, 7:].tolist()
+    assert np.linalg.norm(state.physics.qvel[:2]) == pytest.approx(
+        np.linalg.norm(clips.qvel[0, 0, :2]), rel=1e-4
+    )
+    context = env._context(state.physics, state.command, state.steps)
+    assert float(heading.angle(context)) == pytest.approx(-1.0, abs=1e-4)
+    np.testing.assert_allclose(heading.place(context)[:2], 0.0, atol=1e-4)
 
 
 def test_bad_options_and_choices_are_refused() -> None:
@@ -200,8 +232,8 @@ def test_a_fall_is_a_tilt_or_a_low_root_above_the_ground_below(name: str) -> Non
 
 def test_an_animal_at_the_place_scores_1_and_loses_it_when_it_leaves() -> None:
     env = made("stick_insect", "goto")
-    length, heading = env.body.body_length, 0.5
-    state = began(env, distance=2.0, bearing=1.0, heading=heading)
+    length, angle = env.body.body_length, 0.5
+    state = began(env, distance=2.0, bearing=1.0, heading=angle)
     np.testing.assert_allclose(
         state.obs["task"], [0.4, math.cos(1.0), math.sin(1.0)], atol=1e-4
     )  # to the left
@@ -218,12 +250,12 @@ def test_an_animal_at_the_place_scores_1_and_loses_it_when_it_leaves() -> None:
         (3.0, 0.0, 1.0),
     ):
         place = jnp.asarray(goal - away * length * direction, jnp.float32)
-        state = placed(env, state, place, jnp.float32(heading))
+        state = placed(env, state, place, jnp.float32(angle))
         assert float(state.metrics["score"]) == pytest.approx(score, abs=1e-3), away
         assert float(state.metrics["success"]) == success
         assert float(state.metrics["error/distance"]) == pytest.approx(away * length, abs=1e-3)
     assert float(state.metrics["reward/progress"]) == -0.5  # it went away at once
-    state = placed(env, state, jnp.asarray(goal), jnp.float32(heading))
+    state = placed(env, state, jnp.asarray(goal), jnp.float32(angle))
     assert float(state.reward) == pytest.approx(1.0, abs=1e-4)
 
 
