@@ -16,7 +16,7 @@ import scipy.optimize
 import mimic_envs
 from mimic_envs import bodies, tasks
 from mimic_envs.env import Environment, State
-from mimic_envs.mdp import terminations
+from mimic_envs.mdp import heading, terminations
 from mimic_envs.tasks import forage, push, registry, thermotaxis, two_touch
 from tests.tasks.behavior import SERVED, began, concluded, driven, made, placed
 
@@ -64,6 +64,25 @@ def test_trials_can_be_chosen_and_leave_nothing_to_chance(task: str, body: str) 
     assert any(not np.array_equal(a, b) for a, b in zip(*map(jax.tree.leaves, drawn), strict=True))
 
 
+@pytest.mark.parametrize("task", sorted(SERVED))
+def test_states_have_strong_types_that_stay(task: str) -> None:
+    """So that they can be scanned and mixed, whatever the settings of JAX."""
+    env = made(SERVED[task][-1], task)
+    key = jax.ShapeDtypeStruct((2,), jnp.uint32)
+    state = jax.eval_shape(env.reset, key)
+    action = jax.ShapeDtypeStruct((env.action_size,), jnp.float32)
+    after, _ = jax.eval_shape(Environment.step_autoreset, env, state, action)
+    for path, x in jax.tree_util.tree_leaves_with_path((state, after)):
+        name = jax.tree_util.keystr(path)
+        assert str(x.dtype) in ("float32", "int32", "uint32", "bool"), (name, x.dtype)
+        assert not x.weak_type, name
+    assert jax.tree.structure(state) == jax.tree.structure(after)
+    for a, b in zip(jax.tree.leaves(state), jax.tree.leaves(after), strict=True):
+        assert (a.shape, a.dtype) == (b.shape, b.dtype)
+    with jax.enable_x64(True):
+        assert jax.eval_shape(env.reset, key).command == state.command
+
+
 def test_the_page_about_behavior_lists_tasks_bodies_trials_conditions_and_options() -> None:
     page = (pathlib.Path(__file__).parents[2] / "docs" / "behavior.md").read_text()
     lines = [[cell.strip() for cell in x.split("|")[1:-1]] for x in page.splitlines() if "|" in x]
@@ -84,6 +103,38 @@ def test_the_page_about_behavior_lists_tasks_bodies_trials_conditions_and_option
             pace = bodies.get(body).pace
             assert pace is None or f"{pace.forward:g}" in paces[body][0].replace(".0 ", " ")
     assert anchors >= {("velocity", "rodent"), ("reach", "mouse_arm")}
+
+
+@pytest.mark.parametrize("body", SERVED["goto"])
+def test_animals_begin_on_the_floor_with_the_heading_that_is_chosen(body: str) -> None:
+    env = made(body, "velocity")
+    state = began(env, heading=2.0)
+    assert float(state.command.track.angle) == pytest.approx(2.0, abs=1e-4)
+    np.testing.assert_allclose(state.command.track.place, 0.0, atol=1e-4 * env.body.body_length)
+    data = mujoco.MjData(env.body.model)
+    data.qpos[:] = np.asarray(state.physics.qpos, np.float64)
+    mujoco.mj_kinematics(env.body.model, data)
+    np.testing.assert_allclose(state.physics.xpos, data.xpos, atol=1e-5 * env.body.body_length)
+    turns = np.abs(np.sum(state.physics.xquat * data.xquat, axis=-1))[1:]
+    np.testing.assert_allclose(turns, 1.0, atol=1e-5)
+    data.qpos[2] -= 0.01 * env.body.body_length
+    mujoco.mj_fwdPosition(env.body.model, data)
+    assert data.ncon > 0  # a hundredth of a body length lower it is in the floor
+
+
+def test_episodes_can_begin_in_the_first_frames_of_clips() -> None:
+    env = made("stick_insect", "goto", start_clips="builtin/tiny")
+    starts = env.task.command.starts
+    clips = mimic_envs.make("stick_insect", clips="builtin/tiny").clips
+    assert starts.count == 1 + len(clips)
+    state = began(env, start=1, heading=-1.0)
+    assert state.physics.qpos[7:].tolist() == clips.qpos[0, 0, 7:].tolist()
+    assert np.linalg.norm(state.physics.qvel[:2]) == pytest.approx(
+        np.linalg.norm(clips.qvel[0, 0, :2]), rel=1e-4
+    )
+    context = env._context(state.physics, state.command, state.steps)
+    assert float(heading.angle(context)) == pytest.approx(-1.0, abs=1e-4)
+    np.testing.assert_allclose(heading.place(context)[:2], 0.0, atol=1e-4)
 
 
 def test_bad_options_and_choices_are_refused() -> None:
@@ -200,8 +251,8 @@ def test_a_fall_is_a_tilt_or_a_low_root_above_the_ground_below(name: str) -> Non
 
 def test_an_animal_at_the_place_scores_1_and_loses_it_when_it_leaves() -> None:
     env = made("stick_insect", "goto")
-    length, heading = env.body.body_length, 0.5
-    state = began(env, distance=2.0, bearing=1.0, heading=heading)
+    length, angle = env.body.body_length, 0.5
+    state = began(env, distance=2.0, bearing=1.0, heading=angle)
     np.testing.assert_allclose(
         state.obs["task"], [0.4, math.cos(1.0), math.sin(1.0)], atol=1e-4
     )  # to the left
@@ -218,12 +269,12 @@ def test_an_animal_at_the_place_scores_1_and_loses_it_when_it_leaves() -> None:
         (3.0, 0.0, 1.0),
     ):
         place = jnp.asarray(goal - away * length * direction, jnp.float32)
-        state = placed(env, state, place, jnp.float32(heading))
+        state = placed(env, state, place, jnp.float32(angle))
         assert float(state.metrics["score"]) == pytest.approx(score, abs=1e-3), away
         assert float(state.metrics["success"]) == success
         assert float(state.metrics["error/distance"]) == pytest.approx(away * length, abs=1e-3)
     assert float(state.metrics["reward/progress"]) == -0.5  # it went away at once
-    state = placed(env, state, jnp.asarray(goal), jnp.float32(heading))
+    state = placed(env, state, jnp.asarray(goal), jnp.float32(angle))
     assert float(state.reward) == pytest.approx(1.0, abs=1e-4)
 
 
@@ -327,6 +378,28 @@ def test_a_push_changes_the_momentum_by_its_impulse() -> None:
     expected = 0.4 * unit * np.array([math.cos(left), math.sin(left), 0.0])
     np.testing.assert_allclose(total, [[0, 0, 0], expected, [0, 0, 0]], rtol=1e-4, atol=1e-6)
     assert len({name.split("_at_")[0] for name in command.trials}) == 6
+    late = steps + round(push.RECOVERY_S / env.body.control_timestep_s)
+    judged = [
+        bool(command.goal(state._replace(step=jnp.int32(step), fell=jnp.array(fell))).recovered)
+        for step, fell in ((late - 1, False), (late, False), (late, True))
+    ]
+    assert judged == [False, True, False]
+
+
+def test_a_fall_is_remembered_by_a_push() -> None:
+    env = made("stick_insect", "push")
+    state = began(env, forward=0.0, turn=0.0, heading=0.0)
+    state = placed(env, state, jnp.zeros(2), jnp.float32(0))
+    assert not bool(state.command.fell)
+    lying = env.task.command.starts.start(0, jnp.float32(0))
+    qpos = lying.qpos.at[3:7].set(jnp.array([0.0, 1.0, 0.0, 0.0]))  # on its back
+    physics = env.physics.reset(qpos, lying.qvel, jnp.zeros(env.body.model.na))
+    state = jax.jit(concluded)(env, state, physics)
+    assert bool(state.terminated)
+    assert bool(state.command.fell)
+    up = placed(env, state, jnp.zeros(2), jnp.float32(0))
+    assert not bool(up.terminated)
+    assert bool(up.command.fell)
 
 
 # Reach
