@@ -47,6 +47,9 @@ class Arguments:
     """Controllers to compare with."""
     hardware: str = "one core without GPU"
     """Hardware that they were trained on."""
+    stopped: bool = False
+    """Keep runs that were stopped before their end, too; `scores.json` says how many steps were
+    planned, which learning rates follow."""
 
 
 def keep(run: pathlib.Path, arguments: Arguments) -> dict[str, Any]:
@@ -61,7 +64,7 @@ def keep(run: pathlib.Path, arguments: Arguments) -> dict[str, Any]:
     read = decoder.read(run / "policy", body)
     dagger = settings.get("dagger")
     planned = settings["steps"] if dagger is None else _steps(dagger)
-    if record["steps"] < planned:
+    if record["steps"] < planned and not arguments.stopped:
         raise ValueError(f"{run} is not finished: {record['steps']:,} of {planned:,} steps")
     trainer = train if dagger is None else distill
     folder = arguments.out / f"{body.name}-{read.term.name}"
@@ -82,6 +85,7 @@ def keep(run: pathlib.Path, arguments: Arguments) -> dict[str, Any]:
         "clips": arguments.clips,
         "scores": scores,
         "steps": record["steps"],
+        "planned_steps": planned,
         "wall_time_s": record["wall_time_s"],
         "hardware": arguments.hardware,
         "command": recordings.command(settings, trainer),
