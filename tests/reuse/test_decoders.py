@@ -11,6 +11,7 @@ import pytest
 import mimic_envs
 from baselines import decoders, distill, recordings
 from mimic_envs.bodies import get
+from mimic_envs.mdp import indices
 from mimic_envs.reuse import decoder
 from mimic_envs.scoring import policies, safetensors
 from tests.reuse.test_latent import acting, make, written
@@ -19,15 +20,16 @@ KEPT = sorted(path.parent for path in decoders.DECODERS.glob("*/policy.json"))
 
 
 @pytest.mark.parametrize("folder", KEPT, ids=lambda path: path.name)
-def test_a_kept_decoder_serves_every_task_of_its_body(folder: pathlib.Path) -> None:
+def test_a_kept_decoder_serves_another_task_of_its_body(folder: pathlib.Path) -> None:
     said = json.loads((folder / "scores.json").read_text())
-    read = decoder.read(folder, get(said["body"]))
+    body = get(said["body"])
+    read = decoder.read(folder, body)
     assert folder.name == f"{said['body']}-{read.term.name}"
     imitation = mimic_envs.make(said["body"], clips="builtin/tiny")
     policies.load(folder, imitation)
-    velocity = mimic_envs.make(said["body"], task="velocity", action=acting(folder))
-    assert velocity.action_size == read.network.latent_size
-    assert said["scores"]["policy"]["score"] > said["scores"]["pd"]["score"] - 0.06
+    task = "velocity" if indices.of(body).root_motion.moves else "reach"
+    other = mimic_envs.make(said["body"], task=task, action=acting(folder))
+    assert other.action_size == read.network.latent_size
 
 
 def test_kept_decoders_are_small() -> None:
