@@ -47,19 +47,26 @@ class Arguments:
     """Controllers to compare with."""
     hardware: str = "one core without GPU"
     """Hardware that they were trained on."""
+    stopped: bool = False
+    """Keep runs that were stopped before their end, too; `scores.json` says how many steps were
+    planned, which learning rates follow."""
 
 
 def keep(run: pathlib.Path, arguments: Arguments) -> dict[str, Any]:
     """Copy a run's policy and write `scores.json` beside it; returns what that says.
 
     Raises:
-        ValueError: The run has no policy whose decoder can be reused.
+        ValueError: The run has no policy whose decoder can be reused, or is not finished.
     """
     settings = read_json(run / "config.json", "train it again")
     record = read_json(run / "policy" / "training.json", "train it again")
     body = mimic_envs.bodies.get(runs.body_of(settings["env"]))
     read = decoder.read(run / "policy", body)
-    trainer = distill if "dagger" in settings else train
+    dagger = settings.get("dagger")
+    planned = settings["steps"] if dagger is None else _steps(dagger)
+    if record["steps"] < planned and not arguments.stopped:
+        raise ValueError(f"{run} is not finished: {record['steps']:,} of {planned:,} steps")
+    trainer = train if dagger is None else distill
     folder = arguments.out / f"{body.name}-{read.term.name}"
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("policy.json", "training.json"):
@@ -80,12 +87,18 @@ def keep(run: pathlib.Path, arguments: Arguments) -> dict[str, Any]:
         "clips": arguments.clips,
         "scores": scores,
         "steps": record["steps"],
+        "planned_steps": planned,
         "wall_time_s": record["wall_time_s"],
         "hardware": arguments.hardware,
         "command": recordings.command(settings, trainer),
     }
     write_json(folder / "scores.json", said)
     return said
+
+
+def _steps(dagger: dict[str, Any]) -> int:
+    """Environment steps of a distillation."""
+    return int(dagger["rounds"] * dagger["environments"] * dagger["unroll"])
 
 
 def _score(env: Any, actor: Any, clips: clips_.ClipSet, name: str) -> dict[str, Any]:
