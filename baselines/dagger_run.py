@@ -255,7 +255,8 @@ class Run:
         rounds = int(student.rounds)
         values = {"wall_time_s": self._clock.elapsed(), **scored}
         log.write("evaluation", rounds, self._steps(rounds), values)
-        self._say(runs.said(self._steps(rounds), values, self.arguments.eval_clips))
+        on = runs.scored_on(self.arguments.task, self.arguments.eval_clips)
+        self._say(runs.said(self._steps(rounds), values, on))
 
     def _say(self, text: str) -> None:
         terminal.say(self._console, text)

@@ -148,7 +148,8 @@ class Record:
         results = scoring.score(self.env, self._controller, self._clips, self._clips_name)
         values = {"wall_time_s": wall_time_s, **runs.logged(results)}
         self._log.write("evaluation", updates, steps, values)
-        terminal.say(self._console, runs.said(steps, values, self._clips_name))
+        on = self._clips_name or runs.scored_on(self._settings["task"], "")
+        terminal.say(self._console, runs.said(steps, values, on))
 
     def _export(self, policy: Mlp, steps: int, wall_time_s: float) -> None:
         """Write the policy, and what it was trained on."""

@@ -66,7 +66,8 @@ def draw(arguments: Arguments) -> None:
         least, span = min(shown), max(shown) - min(shown)
         axes[0].set_ylim(max(least - span, axes[0].get_ylim()[0]), axes[0].get_ylim()[1])
     settings = read_json(arguments.runs[0] / "config.json", "name another run first")
-    axes[0].set_ylabel(f"score on {settings.get('eval_clips')}")
+    task = settings.get("task", "imitation")
+    axes[0].set_ylabel(f"score on {settings.get('eval_clips') if task == 'imitation' else task}")
     axes[0].legend(loc="lower right", edgecolor="none", framealpha=0.9)
     figure.savefig(arguments.out, dpi=120)
 

@@ -262,7 +262,8 @@ class Run:
         scored = self._evaluation.score(state.params["actor"], state.statistics)
         values = {"wall_time_s": self._clock.elapsed(), **scored}
         log.write("evaluation", updates, self._steps(updates), values)
-        self._say(runs.said(self._steps(updates), values, self.arguments.eval_clips))
+        on = runs.scored_on(self.arguments.task, self.arguments.eval_clips)
+        self._say(runs.said(self._steps(updates), values, on))
 
     def _say(self, text: str) -> None:
         terminal.say(self._console, text)

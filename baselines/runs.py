@@ -51,6 +51,11 @@ def load_clips(task: str, clips: str, body: str) -> tuple[clips_.ClipSet | None,
     return (clips_.load(clips, body), clips) if follows_clips(task) else (None, "")
 
 
+def scored_on(task: str, clips: str) -> str:
+    """What scores are taken on: the clips, or the trials of a task that follows none."""
+    return clips if follows_clips(task) else f"the trials of task {task!r}"
+
+
 def make_env(body: str, task: str, about_clips: dict[str, Any], **options: Any) -> Environment:
     """Make the environment of a run.
 
@@ -84,12 +89,12 @@ def training(arguments: Any, **said: Any) -> dict[str, Any]:
     return {**own, **said, "versions": scoring.results.versions()}
 
 
-def said(steps: int, values: dict[str, Any], clips: str) -> str:
-    """A line for people about a score."""
+def said(steps: int, values: dict[str, Any], on: str) -> str:
+    """A line for people about a score, with what it was taken on."""
     low, high = values["score_ci95"]
     return (
         f"{steps:>12,} steps {values['wall_time_s']:7.0f} s   "
-        f"score {values['score']:.4f} ({low:.4f} to {high:.4f}) on {clips}"
+        f"score {values['score']:.4f} ({low:.4f} to {high:.4f}) on {on}"
     )
 
 

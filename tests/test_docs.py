@@ -260,6 +260,13 @@ def test_python_in_the_page_about_tasks_runs(tmp_path: pathlib.Path) -> None:
         assert done.returncode == 0, done.stderr
 
 
+def test_python_in_the_page_about_behavior_runs() -> None:
+    (block,) = re.findall(
+        r"```python\n(.*?)```", (ROOT / "docs" / "behavior.md").read_text(), re.DOTALL
+    )
+    exec(block, {})
+
+
 def test_the_page_about_tasks_names_everything() -> None:
     page = (ROOT / "docs" / "tasks.md").read_text()
     options = [f.name for kind in (options_.Options, imitation.Options) for f in fields(kind)]

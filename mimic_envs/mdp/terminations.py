@@ -44,25 +44,33 @@ class Fallen:
     """Whether an animal has fallen: tilted by more than 60 degrees, or low above the ground.
 
     Attributes:
-        up: Unit vector in the frame of the root that is vertical in the rest pose.
+        up: Unit vector in the frame of the root that is vertical in the rest pose; None if tilt
+            does not count.
         lowest: Height above the ground below it under which the root is too low, length units;
             None if height does not count.
         ground: World height of the ground below the root, a function of a context.
     """
 
-    up: tuple[float, float, float]
+    up: tuple[float, float, float] | None
     lowest: float | None
     ground: Callable[[Context], jax.Array]
 
     def __call__(self, c: Context) -> jax.Array:
         """Return whether it has fallen, a bool."""
-        fell = c.root_axes[2] @ jnp.asarray(self.up, jnp.float32) < math.cos(math.radians(TILT_DEG))
+        fell = jnp.zeros((), bool)
+        if self.up is not None:
+            upright = c.root_axes[2] @ jnp.asarray(self.up, jnp.float32)
+            fell = upright < math.cos(math.radians(TILT_DEG))
         if self.lowest is None:
             return fell
         return fell | (c.root_position[2] - self.ground(c) < self.lowest)
 
 
-def fallen(body: bodies.Body, ground: Callable[[Context], jax.Array] | None = None) -> Fallen:
+def fallen(
+    body: bodies.Body,
+    ground: Callable[[Context], jax.Array] | None = None,
+    by_tilt: bool = True,
+) -> Fallen:
     """Return the test whether a body has fallen.
 
     The lowest height is that of the body's limit `healthy_height`, taken above its own floor. A
@@ -72,6 +80,7 @@ def fallen(body: bodies.Body, ground: Callable[[Context], jax.Array] | None = No
         body: The body.
         ground: World height of the ground below the root; that of the body's floor if not given.
             A frozen dataclass with `__call__`, since compiled programs are shared by it.
+        by_tilt: Whether a tilted root counts as fallen; not in tasks in which the animal rears.
 
     Raises:
         ValueError: The body has no floor.
@@ -83,4 +92,5 @@ def fallen(body: bodies.Body, ground: Callable[[Context], jax.Array] | None = No
     x, y, z = (float(np.round(v, 6)) for v in data.xmat[root].reshape(3, 3)[2])
     floor, healthy = floor_height(body), body.limits.healthy_height
     lowest = None if healthy is None else healthy[0] - floor
-    return Fallen((x, y, z), lowest, Level(floor) if ground is None else ground)
+    ground = Level(floor) if ground is None else ground
+    return Fallen((x, y, z) if by_tilt else None, lowest, ground)

@@ -88,7 +88,7 @@ class Goal(NamedTuple):
 
 
 @jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Bowls(Command):
     """Climb out of one of eight bowls.
 

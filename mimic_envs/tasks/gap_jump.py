@@ -93,7 +93,7 @@ class Trial(NamedTuple):
     data_fields=["edges", "lanes", "stand"],
     meta_fields=["arena", "step_s", "limit"],
 )
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Jump(Command):
     """Wait, decide, jump.
 

@@ -100,7 +100,7 @@ class Crossing(NamedTuple):
     data_fields=["edges", "lanes", "stand"],
     meta_fields=["arena", "limit"],
 )
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Cross(Command):
     """Cross the gaps of a lane.
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from collections.abc import Mapping
 from typing import Annotated, Any, NamedTuple
 
 import jax
@@ -21,12 +20,11 @@ import jax.numpy as jnp
 
 from mimic_envs import bodies
 from mimic_envs.mdp import heading, indices, observations, terminations
-from mimic_envs.mdp.command import Command, Start
 from mimic_envs.mdp.context import Context
 from mimic_envs.mdp.rows import Metric, Observation, Reward, Rows, Termination
 from mimic_envs.tasks import choices, starts
 from mimic_envs.tasks.choices import Choice
-from mimic_envs.tasks.starts import Starts
+from mimic_envs.tasks.timed import Timed
 from mimic_envs.tasks.velocity import episode_steps, require_pace
 from mimic_envs.validation import POSITIVE, check_fields
 
@@ -82,39 +80,25 @@ class Place(NamedTuple):
 @functools.partial(
     jax.tree_util.register_dataclass, data_fields=["starts"], meta_fields=["length", "steps"]
 )
-@dataclasses.dataclass(frozen=True)
-class GoTo(Command):
+@dataclasses.dataclass(frozen=True, eq=False)
+class GoTo(Timed):
     """Go to a place.
 
     Attributes:
-        starts: Poses in which episodes begin.
         length: Body length, length units.
-        steps: Control steps of an episode.
     """
 
-    starts: Starts
     length: float
-    steps: int
 
     @property
     def choices(self) -> dict[str, Choice]:
-        """Distance in body lengths and bearing in rad of the place, heading, start's index."""
+        """Distance in body lengths and bearing in rad of the place, and those of every task."""
         widest = math.radians(WIDEST_DEG)
         return {
             "distance": Choice(NEAREST, FARTHEST),
             "bearing": Choice(-widest, widest),
-            "heading": Choice(),
-            "start": Choice(0, self.starts.count - 1, integer=True),
+            **super().choices,
         }
-
-    @property
-    def conditions(self) -> Mapping[str, Any]:
-        """See `choices`."""
-        return {name: choice.free for name, choice in self.choices.items()}
-
-    def condition(self, **chosen: Any) -> dict[str, Any]:
-        """See `Command.condition`."""
-        return super().condition(**choices.checked(self.choices, chosen))
 
     @property
     def trials(self) -> dict[str, tuple[dict[str, Any], int]]:
@@ -151,14 +135,6 @@ class GoTo(Command):
             reached=jnp.zeros((), bool),
         )
 
-    def start(self, state: Place, key: jax.Array) -> Start:
-        """See `Command.start`."""
-        return self.starts.start(state.start, state.heading)
-
-    def advance(self, state: Place, key: jax.Array) -> Place:
-        """See `Command.advance`."""
-        return state._replace(step=state.step + 1)
-
     def update(self, state: Place, context: Context) -> Place:
         """See `Command.update`."""
         distance, _ = heading.bearing(context, state.goal)
@@ -173,10 +149,6 @@ class GoTo(Command):
     def goal(self, state: Place) -> Place:
         """See `Command.goal`."""
         return state
-
-    def over(self, state: Place) -> jax.Array:
-        """Whether the time of the episode has passed."""
-        return state.step >= self.steps
 
     def info(self, state: Place) -> dict[str, jax.Array]:
         """World position of the place, and its distance, length units."""
@@ -251,7 +223,7 @@ def command(body: bodies.Body, options: Options) -> GoTo:
     """
     require_pace(body, NAME)
     steps = episode_steps(body, options.episode_s, EPISODE_S, CRAWLING_EPISODE_S)
-    return GoTo(starts.of(body, options.start_clips), body.body_length, steps)
+    return GoTo(starts.of(body, options.start_clips), steps, body.body_length)
 
 
 def rows(body: bodies.Body) -> dict[str, Any]:

@@ -92,7 +92,7 @@ class Goal(NamedTuple):
     data_fields=["walls", "places", "headings", "treats", "starts", "stand"],
     meta_fields=["arena", "limit"],
 )
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Forage(Command):
     """Search a maze.
 

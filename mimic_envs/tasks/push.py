@@ -38,7 +38,7 @@ AT_S = 1.0
 """When the push comes, s."""
 RECOVERY_S = 2.0
 """Time after the push after which an animal that has not fallen has recovered, s."""
-SIZES = (0.05, 0.1, 0.2, 0.4, 0.6, 0.8)
+SIZES = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
 """Scored impulses, relative to m sqrt(g L)."""
 DIRECTIONS = 8
 """Scored directions, evenly around the animal."""
@@ -50,7 +50,7 @@ class Options(velocity.Options):
 
     still_share: Annotated[float, Range(0.0, 1.0)] = 0.5
     """Share of the episodes that ask the animal to stand."""
-    largest_push: Annotated[float, POSITIVE] = SIZES[-1]
+    largest_push: Annotated[float, POSITIVE] = 1.6
     """Largest impulse that is drawn, relative to m sqrt(g L)."""
 
     def __post_init__(self) -> None:
@@ -98,7 +98,7 @@ class Goal(NamedTuple):
     data_fields=["starts"],
     meta_fields=["pace", "steps", "hold", "still_share", "largest"],
 )
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Withstand(velocity.Go):
     """Go with a velocity that stays, and withstand a push.
 
@@ -202,7 +202,7 @@ def command(body: bodies.Body, options: Options) -> Withstand:
     steps = velocity.episode_steps(body, options.episode_s, velocity.EPISODE_S, math.nan)
     hold = steps if options.hold_s is None else round(options.hold_s / body.control_timestep_s)
     begins = starts.of(body, options.start_clips)
-    return Withstand(begins, pace, steps, max(hold, 1), options.still_share, options.largest_push)
+    return Withstand(begins, steps, pace, max(hold, 1), options.still_share, options.largest_push)
 
 
 def rows(body: bodies.Body) -> dict[str, Any]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Mapping
 from typing import Annotated, Any, NamedTuple
 
 import jax
@@ -20,12 +19,11 @@ import numpy as np
 
 from mimic_envs import bodies
 from mimic_envs.mdp import indices, observations, rewards
-from mimic_envs.mdp.command import Command, Start
 from mimic_envs.mdp.context import Context
 from mimic_envs.mdp.rows import Cost, Metric, Observation, Reward, Rows
-from mimic_envs.tasks import choices, starts
+from mimic_envs.tasks import starts
 from mimic_envs.tasks.choices import Choice
-from mimic_envs.tasks.starts import Starts
+from mimic_envs.tasks.timed import Timed
 from mimic_envs.validation import POSITIVE, check_fields
 
 NAME = "reach"
@@ -57,6 +55,7 @@ class Aim(NamedTuple):
         step: Control steps since the episode began.
         targets: Indices of the targets, one of each period, (periods,).
         start: Index of the pose in which the episode began.
+        heading: 0, since a limb on a fixed base cannot be turned.
         near: Control steps that the hand has been near the present target.
         reached: Whether it has been near for long enough.
     """
@@ -64,6 +63,7 @@ class Aim(NamedTuple):
     step: jax.Array
     targets: jax.Array
     start: jax.Array
+    heading: jax.Array
     near: jax.Array
     reached: jax.Array
 
@@ -85,37 +85,23 @@ class Goal(NamedTuple):
     data_fields=["starts"],
     meta_fields=["body", "steps", "hold"],
 )
-@dataclasses.dataclass(frozen=True)
-class Targets(Command):
+@dataclasses.dataclass(frozen=True, eq=False)
+class Targets(Timed):
     """Reach one target after the other.
 
     Attributes:
-        starts: Poses in which episodes begin.
         body: The body.
-        steps: Control steps of an episode.
         hold: Control steps until another target.
     """
 
-    starts: Starts
     body: bodies.Body
-    steps: int
     hold: int
 
     @property
     def choices(self) -> dict[str, Choice]:
-        """Index of the first target and of those after it, and of the start."""
+        """Index of the first target, of those after it, and of the start."""
         target = Choice(0, len(self.body.targets) - 1, integer=True)
-        start = Choice(0, self.starts.count - 1, integer=True)
-        return {"target": target, "then_target": target, "start": start}
-
-    @property
-    def conditions(self) -> Mapping[str, Any]:
-        """See `choices`."""
-        return {name: choice.free for name, choice in self.choices.items()}
-
-    def condition(self, **chosen: Any) -> dict[str, Any]:
-        """See `Command.condition`."""
-        return super().condition(**choices.checked(self.choices, chosen))
+        return {"target": target, "then_target": target, "start": super().choices["start"]}
 
     @property
     def trials(self) -> dict[str, tuple[dict[str, Any], int]]:
@@ -143,17 +129,14 @@ class Targets(Command):
             step=jnp.zeros((), jnp.int32),
             targets=jnp.where(chosen < 0, drawn, chosen).astype(jnp.int32),
             start=self.starts.draw(keys[2], condition["start"]),
+            heading=jnp.zeros(()),
             near=jnp.zeros((), jnp.int32),
             reached=jnp.zeros((), bool),
         )
 
-    def start(self, state: Aim, key: jax.Array) -> Start:
-        """See `Command.start`."""
-        return self.starts.start(state.start, jnp.zeros(()))
-
     def advance(self, state: Aim, key: jax.Array) -> Aim:
         """Count the step; a new target has not been reached."""
-        state = state._replace(step=state.step + 1)
+        state = super().advance(state, key)
         fresh = state.step % self.hold == 0
         none = jnp.zeros((), jnp.int32)
         return state._replace(
@@ -174,10 +157,6 @@ class Targets(Command):
         """See `Command.goal`."""
         places = jnp.asarray(np.array(self.body.targets, np.float32))
         return Goal(places[self._target(state)], state.reached)
-
-    def over(self, state: Aim) -> jax.Array:
-        """Whether the time of the episode has passed."""
-        return state.step >= self.steps
 
     def info(self, state: Aim) -> dict[str, jax.Array]:
         """Index of the target, and its world position."""
@@ -244,7 +223,7 @@ def command(body: bodies.Body, options: Options) -> Targets:
     require_targets(body)
     step_s = body.control_timestep_s
     steps, hold = (max(round(x / step_s), 1) for x in (options.episode_s, options.hold_s))
-    return Targets(starts.of(body, options.start_clips), body, steps, hold)
+    return Targets(starts.of(body, options.start_clips), steps, body, hold)
 
 
 def rows(body: bodies.Body) -> dict[str, Any]:

@@ -100,7 +100,7 @@ class Head:
 
 
 @jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Rear(Command):
     """Stand up, stay up, come down.
 
@@ -328,6 +328,7 @@ def rows(body: bodies.Body) -> dict[str, Any]:
     assert body.forward_axis is not None
     hold = round(rearing.hold_s / body.control_timestep_s)
     held, usual = Held(hold), standing.fallen(body)
+    assert usual.up is not None
     left = np.cross(usual.up, body.forward_axis)
     sideways = (float(left[0]), float(left[1]), float(left[2]))
     task = {"head": Observation(HeadHeight(head)), "hold": Observation(HoldSoFar(held))}

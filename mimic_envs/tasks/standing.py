@@ -50,7 +50,7 @@ class Measures(NamedTuple):
 @functools.partial(
     jax.tree_util.register_dataclass, data_fields=["poses", "feet"], meta_fields=["measures"]
 )
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Stand:
     """An animal in its rest pose, at any place and heading, also on terrain.
 
@@ -188,6 +188,7 @@ def fallen(body: bodies.Body, terrain: bool = False) -> Fallen:
 
 def upright(test: Fallen, c: Context) -> jax.Array:
     """Cosine of the angle between the root's up and the vertical, -1 to 1."""
+    assert test.up is not None
     return c.root_axes[2] @ jnp.asarray(test.up, jnp.float32)
 
 

@@ -24,7 +24,7 @@ from mimic_envs.mdp.poses import rest_qpos, standing_qpos
     data_fields=["qpos", "qvel", "xpos", "xquat"],
     meta_fields=["body"],
 )
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Starts:
     """A number of states of a body, S of them; the first is the rest pose, without velocity.
 

@@ -17,7 +17,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from collections.abc import Mapping
 from typing import Annotated, Any, NamedTuple
 
 import jax
@@ -26,13 +25,12 @@ import numpy as np
 
 from mimic_envs import bodies
 from mimic_envs.mdp import heading, indices, observations, rewards, terminations
-from mimic_envs.mdp.command import Command, Start
 from mimic_envs.mdp.context import Context
 from mimic_envs.mdp.heading import Track
 from mimic_envs.mdp.rows import Cost, Metric, Observation, Reward, Rows, Termination
 from mimic_envs.tasks import choices, starts
 from mimic_envs.tasks.choices import Choice
-from mimic_envs.tasks.starts import Starts
+from mimic_envs.tasks.timed import Timed
 from mimic_envs.validation import POSITIVE, Range, check_fields
 
 NAME = "velocity"
@@ -100,27 +98,23 @@ class Goal(NamedTuple):
     data_fields=["starts"],
     meta_fields=["pace", "steps", "hold", "still_share"],
 )
-@dataclasses.dataclass(frozen=True)
-class Go(Command):
+@dataclasses.dataclass(frozen=True, eq=False)
+class Go(Timed):
     """Go with a velocity that changes now and then.
 
     Attributes:
-        starts: Poses in which episodes begin.
         pace: The largest velocities.
-        steps: Control steps of an episode.
         hold: Control steps until another command.
         still_share: See `Options`.
     """
 
-    starts: Starts
     pace: bodies.Pace
-    steps: int
     hold: int
     still_share: float
 
     @property
     def choices(self) -> dict[str, Choice]:
-        """The command, also from its first change on; the heading, rad; the start's index."""
+        """The command, also from its first change on, and those of every task."""
         forward = Choice(0.0 - self.pace.backward, self.pace.forward)
         turn = Choice(-self.pace.turn, self.pace.turn)
         return {
@@ -128,18 +122,8 @@ class Go(Command):
             "turn": turn,
             "then_forward": forward,
             "then_turn": turn,
-            "heading": Choice(),
-            "start": Choice(0, self.starts.count - 1, integer=True),
+            **super().choices,
         }
-
-    @property
-    def conditions(self) -> Mapping[str, Any]:
-        """See `choices`."""
-        return {name: choice.free for name, choice in self.choices.items()}
-
-    def condition(self, **chosen: Any) -> dict[str, Any]:
-        """See `Command.condition`."""
-        return super().condition(**choices.checked(self.choices, chosen))
 
     @property
     def trials(self) -> dict[str, tuple[dict[str, Any], int]]:
@@ -189,14 +173,6 @@ class Go(Command):
         chosen = jnp.where(jnp.arange(count)[:, None] == 0, first, then)
         return jnp.where(jnp.isnan(chosen), drawn, chosen).astype(jnp.float32)
 
-    def start(self, state: Asked, key: jax.Array) -> Start:
-        """See `Command.start`."""
-        return self.starts.start(state.start, state.heading)
-
-    def advance(self, state: Asked, key: jax.Array) -> Asked:
-        """See `Command.advance`."""
-        return state._replace(step=state.step + 1)
-
     def update(self, state: Asked, context: Context) -> Asked:
         """See `Command.update`."""
         return state._replace(track=heading.tracked(state.track, context))
@@ -205,10 +181,6 @@ class Go(Command):
         """See `Command.goal`."""
         period = jnp.minimum(state.step // self.hold, len(state.commands) - 1)
         return Goal(state.commands[period], state.track.velocity)
-
-    def over(self, state: Asked) -> jax.Array:
-        """Whether the time of the episode has passed."""
-        return state.step >= self.steps
 
     def info(self, state: Asked) -> dict[str, jax.Array]:
         """The command and the animal's low-passed velocity."""
@@ -336,7 +308,7 @@ def command(body: bodies.Body, options: Options) -> Go:
     pace = require_pace(body, NAME)
     steps = episode_steps(body, options.episode_s, EPISODE_S, CRAWLING_EPISODE_S)
     hold = episode_steps(body, options.hold_s, HOLD_S, CRAWLING_HOLD_S)
-    return Go(starts.of(body, options.start_clips), pace, steps, hold, options.still_share)
+    return Go(starts.of(body, options.start_clips), steps, pace, hold, options.still_share)
 
 
 def rows(body: bodies.Body) -> dict[str, Any]:

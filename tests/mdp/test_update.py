@@ -104,9 +104,9 @@ def rows(body: bodies.Body) -> dict[str, Any]:
     }
 
 
-def functional(backend: str, **options: Any) -> list[dict[str, np.ndarray]]:
+def functional(**options: Any) -> list[dict[str, np.ndarray]]:
     """What the functions yield over an episode and two steps of the next one."""
-    env = mimic_envs.make("mouse_arm", task=TASK, backend=backend, **options)
+    env = mimic_envs.make("mouse_arm", task=TASK, **options)
     key = jnp.asarray(draw_key(gymnasium.utils.seeding.np_random(0)[0]))
     state = jax.jit(Environment.reset)(env, key)
     step, seen = jax.jit(Environment.step), []
@@ -121,10 +121,9 @@ def _info(state: Any) -> dict[str, Any]:
     return {**state.command._asdict(), "metric": state.metrics["seen/angle"]}
 
 
-def gym_face(vector: bool, backend: str = "native") -> list[dict[str, np.ndarray]]:
+def gym_face(vector: bool) -> list[dict[str, np.ndarray]]:
     """The same of a Gymnasium face."""
-    options = {"task": TASK, "backend": backend}
-    env: Any = gymnasium.make_vec(ID, 2, **options) if vector else gymnasium.make(ID, **options)
+    env: Any = gymnasium.make_vec(ID, 2, task=TASK) if vector else gymnasium.make(ID, task=TASK)
 
     def first(x: Any) -> np.ndarray:
         return np.asarray(x[0] if vector else x, np.float64)
@@ -146,7 +145,7 @@ def gym_face(vector: bool, backend: str = "native") -> list[dict[str, np.ndarray
 
 @pytest.fixture(scope="module")
 def native() -> list[dict[str, np.ndarray]]:
-    return functional("native")
+    return functional()
 
 
 def test_the_state_is_of_the_instant_that_is_observed(
@@ -163,17 +162,17 @@ def test_the_state_is_of_the_instant_that_is_observed(
 
 
 def test_a_command_can_push(native: list[dict[str, np.ndarray]]) -> None:
-    free = functional("native", pushed=False)
+    free = functional(pushed=False)
     same = [np.array_equal(a["obs"], b["obs"]) for a, b in zip(native, free, strict=True)]
     assert same == [True, True, True, False, False]  # from the third step on
 
 
-@pytest.mark.parametrize(("face", "backend"), [(0, "native"), (1, "native"), (1, "mjx")])
-def test_faces_agree(native: list[dict[str, np.ndarray]], face: bool, backend: str) -> None:
-    tolerance = 1e-5 if backend == "native" else 2e-3
-    for ours, theirs in zip(native, gym_face(bool(face), backend), strict=True):
+@pytest.mark.parametrize("vector", [False, True])
+def test_faces_agree(native: list[dict[str, np.ndarray]], vector: bool) -> None:
+    """With MJX `tests/tasks/test_behavior_faces.py` does it."""
+    for ours, theirs in zip(native, gym_face(vector), strict=True):
         for name, value in theirs.items():
-            np.testing.assert_allclose(value, ours[name], atol=tolerance, rtol=1e-3, err_msg=name)
+            np.testing.assert_allclose(value, ours[name], atol=1e-5, rtol=1e-3, err_msg=name)
 
 
 def test_automatic_resets_see_the_first_state() -> None:

@@ -35,7 +35,7 @@ def test_the_task_is_one_short_file() -> None:
 
 def test_a_module_without_a_name_is_called_as_its_file() -> None:
     assert registry.find(imitation)[0] == registry.find("imitation")[0] == "imitation"
-    assert registry.find(velocity_task)[0] == registry.find(TASK)[0] == "velocity"
+    assert registry.find(velocity_task)[0] == registry.find(TASK)[0] == "walk_ahead"
 
 
 def test_goal_reward_score_and_end(env: Environment) -> None:
@@ -95,9 +95,9 @@ def test_controllers_serve_it_or_say_why_not(env: Environment) -> None:
         one = controllers.make(name, env)
         assert one.act(one.params, state, jax.random.key(0)).shape == (env.action_size,)
     for name, reason in (
-        ("pd", "'pd' follows a reference pose, and task 'velocity' has none"),
-        ("wbc", "'wbc' follows clips, and task 'velocity' has none"),
-        ("mpc", "'mpc' follows clips, and task 'velocity' has none"),
+        ("pd", "'pd' follows a reference pose, and task 'walk_ahead' has none"),
+        ("wbc", "'wbc' follows clips, and task 'walk_ahead' has none"),
+        ("mpc", "'mpc' follows clips, and task 'walk_ahead' has none"),
     ):
         with pytest.raises(ValueError, match=reason):
             controllers.make(name, env)
@@ -130,7 +130,7 @@ def test_the_commands_score_and_play_it(
     out = tmp_path / "velocity.json"
     cli.main(["score", ID, "--task", TASK, "--controller", "zero", "--out", str(out), "--plot"])
     assert "stand" in capsys.readouterr().out
-    assert json.loads(out.read_text())["task"] == "velocity"
+    assert json.loads(out.read_text())["task"] == "walk_ahead"
     assert out.with_suffix(".png").stat().st_size > 1000
     video = tmp_path / "walk.mp4"
     command = ["play", ID, "--task", TASK, "--controller", "zero", "--clip", "walk"]
@@ -139,18 +139,21 @@ def test_the_commands_score_and_play_it(
 
 
 @pytest.mark.parametrize("action", ["torque", "posture"])
-def test_our_ppo_trains_on_it(tmp_path: pathlib.Path, action: str) -> None:
+def test_our_ppo_trains_on_it(
+    tmp_path: pathlib.Path, action: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     from baselines import train
 
     command = ["--env", ID, "--task", TASK, "--action", action, "--steps", "96"]
     command += ["--hidden", "8", "--ppo.critic-hidden", "8", "--threads", "1"]
     command += ["--ppo.environments", "8", "--ppo.minibatches", "2", "--ppo.unroll", "4"]
     assert train.main([*command, "--out", str(tmp_path / "run")]) == 0
+    assert f"on the trials of task '{TASK}'" in " ".join(capsys.readouterr().out.split())
     env = mimic_envs.make("stick_insect", task=velocity_task)
     policy = policies.load(tmp_path / "run" / "policy", env)
     assert 0 <= scoring.score(env, policy).score <= 1
     imitation = mimic_envs.make("stick_insect", clips="builtin/tiny")
-    with pytest.raises(ValueError, match="is for task 'velocity', not 'imitation'"):
+    with pytest.raises(ValueError, match="is for task 'walk_ahead', not 'imitation'"):
         policies.load(tmp_path / "run" / "policy", imitation)
 
 

@@ -13,7 +13,7 @@ from mimic_envs import bodies, mdp
 from mimic_envs.mdp import indices, observations, rewards, terminations
 from mimic_envs.mdp.poses import standing_qpos
 
-NAME = "velocity"
+NAME = "walk_ahead"
 
 
 @dataclasses.dataclass(frozen=True)
