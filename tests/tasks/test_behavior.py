@@ -64,6 +64,25 @@ def test_trials_can_be_chosen_and_leave_nothing_to_chance(task: str, body: str) 
     assert any(not np.array_equal(a, b) for a, b in zip(*map(jax.tree.leaves, drawn), strict=True))
 
 
+@pytest.mark.parametrize("task", sorted(SERVED))
+def test_states_have_strong_types_that_stay(task: str) -> None:
+    """So that they can be scanned and mixed, whatever the settings of JAX."""
+    env = made(SERVED[task][-1], task)
+    key = jax.ShapeDtypeStruct((2,), jnp.uint32)
+    state = jax.eval_shape(env.reset, key)
+    action = jax.ShapeDtypeStruct((env.action_size,), jnp.float32)
+    after, _ = jax.eval_shape(Environment.step_autoreset, env, state, action)
+    for path, x in jax.tree_util.tree_leaves_with_path((state, after)):
+        name = jax.tree_util.keystr(path)
+        assert str(x.dtype) in ("float32", "int32", "uint32", "bool"), (name, x.dtype)
+        assert not x.weak_type, name
+    assert jax.tree.structure(state) == jax.tree.structure(after)
+    for a, b in zip(jax.tree.leaves(state), jax.tree.leaves(after), strict=True):
+        assert (a.shape, a.dtype) == (b.shape, b.dtype)
+    with jax.enable_x64(True):
+        assert jax.eval_shape(env.reset, key).command == state.command
+
+
 def test_the_page_about_behavior_lists_tasks_bodies_trials_conditions_and_options() -> None:
     page = (pathlib.Path(__file__).parents[2] / "docs" / "behavior.md").read_text()
     lines = [[cell.strip() for cell in x.split("|")[1:-1]] for x in page.splitlines() if "|" in x]
@@ -359,6 +378,28 @@ def test_a_push_changes_the_momentum_by_its_impulse() -> None:
     expected = 0.4 * unit * np.array([math.cos(left), math.sin(left), 0.0])
     np.testing.assert_allclose(total, [[0, 0, 0], expected, [0, 0, 0]], rtol=1e-4, atol=1e-6)
     assert len({name.split("_at_")[0] for name in command.trials}) == 6
+    late = steps + round(push.RECOVERY_S / env.body.control_timestep_s)
+    judged = [
+        bool(command.goal(state._replace(step=jnp.int32(step), fell=jnp.array(fell))).recovered)
+        for step, fell in ((late - 1, False), (late, False), (late, True))
+    ]
+    assert judged == [False, True, False]
+
+
+def test_a_fall_is_remembered_by_a_push() -> None:
+    env = made("stick_insect", "push")
+    state = began(env, forward=0.0, turn=0.0, heading=0.0)
+    state = placed(env, state, jnp.zeros(2), jnp.float32(0))
+    assert not bool(state.command.fell)
+    lying = env.task.command.starts.start(0, jnp.float32(0))
+    qpos = lying.qpos.at[3:7].set(jnp.array([0.0, 1.0, 0.0, 0.0]))  # on its back
+    physics = env.physics.reset(qpos, lying.qvel, jnp.zeros(env.body.model.na))
+    state = jax.jit(concluded)(env, state, physics)
+    assert bool(state.terminated)
+    assert bool(state.command.fell)
+    up = placed(env, state, jnp.zeros(2), jnp.float32(0))
+    assert not bool(up.terminated)
+    assert bool(up.command.fell)
 
 
 # Reach
