@@ -10,7 +10,7 @@ import numpy as np
 
 
 @jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Terrain:
     """Heights of the ground on a grid, relative to the animal's own floor.
 

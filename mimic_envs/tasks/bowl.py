@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Mapping
 from typing import Annotated, Any, NamedTuple
 
 import jax
@@ -22,15 +21,15 @@ import numpy as np
 
 from mimic_envs import arenas, bodies
 from mimic_envs.arenas.bowl import COLUMNS, ROWS, Bowl
-from mimic_envs.mdp import indices, observations, rewards
-from mimic_envs.mdp.command import Command, Start
+from mimic_envs.mdp import heading, indices, observations, rewards
+from mimic_envs.mdp.command import Start
 from mimic_envs.mdp.context import Context
 from mimic_envs.mdp.rows import Cost, Metric, Observation, Reward, Rows, Termination
 from mimic_envs.mdp.terminations import Fallen
 from mimic_envs.mdp.terrain import Terrain
-from mimic_envs.tasks import choices, standing
+from mimic_envs.tasks import choices, standing, starts
 from mimic_envs.tasks.choices import Choice
-from mimic_envs.tasks.standing import Stand
+from mimic_envs.tasks.timed import Timed
 from mimic_envs.validation import POSITIVE, Range, check_fields
 
 NAME = "bowl"
@@ -50,7 +49,7 @@ class Options:
     """Of the bowls, in body lengths. The rim is 12.5 body lengths from the middle."""
     seed: Annotated[int, Range(0)] = 0
     """Of the noise of the ground."""
-    duration_s: Annotated[float, POSITIVE] = 15.0
+    episode_s: Annotated[float, POSITIVE] = 15.0
     """Time of an episode, s."""
 
     def __post_init__(self) -> None:
@@ -64,13 +63,13 @@ class Escape(NamedTuple):
         terrain: Which bowl, int32.
         heading: Angle of the head from world +x at the start, rad.
         escaped: Whether the animal has been outside, a bool.
-        steps: Control steps since the episode began.
+        step: Control steps since the episode began.
     """
 
     terrain: jax.Array
     heading: jax.Array
     escaped: jax.Array
-    steps: jax.Array
+    step: jax.Array
 
 
 class Goal(NamedTuple):
@@ -87,24 +86,26 @@ class Goal(NamedTuple):
     terrain: Terrain
 
 
-@jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True)
-class Bowls(Command):
+@functools.partial(
+    jax.tree_util.register_dataclass,
+    data_fields=["starts", "centers", "ground", "feet"],
+    meta_fields=["steps", "arena"],
+)
+@dataclasses.dataclass(frozen=True, eq=False)
+class Bowls(Timed):
     """Climb out of one of eight bowls.
 
     Attributes:
         centers: World x and y of their middles, (8, 2), length units.
         ground: Heights of the ground.
-        stand: How the animal stands.
+        feet: `standing.feet`.
         arena: The arena.
-        limit: Control steps of an episode.
     """
 
     centers: jax.Array | np.ndarray
     ground: Terrain
-    stand: Stand
-    arena: Bowl = dataclasses.field(metadata={"static": True})
-    limit: int = dataclasses.field(metadata={"static": True})
+    feet: jax.Array | np.ndarray
+    arena: Bowl
 
     @property
     def choices(self) -> dict[str, Choice]:
@@ -112,21 +113,12 @@ class Bowls(Command):
         return {"terrain": Choice(0, TERRAINS - 1, integer=True), "heading": Choice()}
 
     @property
-    def conditions(self) -> Mapping[str, Any]:
-        """See `choices`."""
-        return {name: choice.free for name, choice in self.choices.items()}
-
-    def condition(self, **chosen: Any) -> dict[str, Any]:
-        """See `Command.condition`."""
-        return super().condition(**choices.checked(self.choices, chosen))
-
-    @property
     def trials(self) -> dict[str, tuple[dict[str, Any], int]]:
         """Each terrain with the head to the east and to the west."""
         return {
             f"terrain_{i}_{name}": (
                 {"terrain": np.int32(i), "heading": np.float32(angle)},
-                self.limit,
+                self.steps,
             )
             for i in range(TERRAINS)
             for name, angle in _HEADINGS.items()
@@ -141,17 +133,24 @@ class Bowls(Command):
             terrain=jnp.where(terrain < 0, drawn, terrain),
             heading=choices.chance(turn, condition["heading"], -np.pi, np.pi),
             escaped=jnp.zeros((), bool),
-            steps=jnp.zeros((), jnp.int32),
+            step=jnp.zeros((), jnp.int32),
         )
 
     def start(self, state: Escape, key: jax.Array) -> Start:
         """See `Command.start`."""
         place = jnp.asarray(self.centers)[state.terrain]
-        return self.stand.start(place, state.heading, self.ground)
+        return self.placed(place, state.heading)
 
-    def advance(self, state: Escape, key: jax.Array) -> Escape:
-        """See `Command.advance`."""
-        return state._replace(steps=state.steps + 1)
+    def placed(self, place: jax.Array, angle: jax.Array) -> Start:
+        """Return the animal with its lowest foot on the ground, and none in it.
+
+        Args:
+            place: World x and y of the root, (2,), length units.
+            angle: Its heading, rad from world +x.
+        """
+        level = self.starts.start(jnp.int32(0), angle, place)
+        feet = jax.vmap(heading.turned, (0, None))(jnp.asarray(self.feet), angle)
+        return standing.lifted(level, self.ground.height(place + feet).max())
 
     def update(self, state: Escape, context: Context) -> Escape:
         """See `Command.update`."""
@@ -161,10 +160,6 @@ class Bowls(Command):
     def goal(self, state: Escape) -> Goal:
         """See `Command.goal`."""
         return Goal(jnp.asarray(self.centers)[state.terrain], state.escaped, self.ground)
-
-    def over(self, state: Escape) -> jax.Array:
-        """See `Command.over`."""
-        return state.steps >= self.limit
 
     def info(self, state: Escape) -> dict[str, jax.Array]:
         """See `Command.info`."""
@@ -305,7 +300,7 @@ def arena(body: bodies.Body, options: Options) -> Bowl:
     Raises:
         ValueError: The body does not stand on feet.
     """
-    standing.stand(body)
+    standing.measures(body)
     return Bowl(body.body_length, options.depth, options.seed)
 
 
@@ -316,9 +311,10 @@ def command(body: arenas.PlacedBody, options: Options) -> Bowls:
     return Bowls(
         centers=np.asarray(bowl.centers, np.float32),
         ground=_ground(bowl),
-        stand=standing.stand(body),
+        starts=starts.of(standing.own(body)),
+        feet=standing.feet(body),
         arena=bowl,
-        limit=round(options.duration_s / body.control_timestep_s),
+        steps=round(options.episode_s / body.control_timestep_s),
     )
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Mapping
 from typing import Annotated, Any, NamedTuple
 
 import jax
@@ -21,13 +20,13 @@ import numpy as np
 from mimic_envs import arenas, bodies
 from mimic_envs.arenas.corridor import Corridors
 from mimic_envs.mdp import indices, observations, rewards
-from mimic_envs.mdp.command import Command, Start
+from mimic_envs.mdp.command import Start
 from mimic_envs.mdp.context import Context
 from mimic_envs.mdp.rows import Cost, Metric, Observation, Reward, Rows, Termination
-from mimic_envs.tasks import choices, standing
+from mimic_envs.tasks import choices, standing, starts
 from mimic_envs.tasks.choices import Choice
 from mimic_envs.tasks.gaps import BEYOND, Speed, start_spread
-from mimic_envs.tasks.standing import Stand
+from mimic_envs.tasks.timed import Timed
 from mimic_envs.validation import POSITIVE, Range, check_fields
 
 NAME = "gap_jump"
@@ -51,7 +50,7 @@ class Options:
 
     gap_lengths: Annotated[tuple[float, ...], Range(0.05, 5.0)] = GAP_LENGTHS
     """Lengths of gaps, in body lengths; an episode is at one of them."""
-    duration_s: Annotated[float, POSITIVE] = 10.0
+    episode_s: Annotated[float, POSITIVE] = 10.0
     """Time of an episode, s."""
 
     def __post_init__(self) -> None:
@@ -73,7 +72,7 @@ class Trial(NamedTuple):
         landed: Whether it has landed, a bool.
         edges: World x at which the gap begins and ends, (2,), length units.
         middle: World y of the lane's middle, length units.
-        steps: Control steps since the episode began, int32.
+        step: Control steps since the episode began, int32.
     """
 
     lane: jax.Array
@@ -85,33 +84,29 @@ class Trial(NamedTuple):
     landed: jax.Array
     edges: jax.Array
     middle: jax.Array
-    steps: jax.Array
+    step: jax.Array
 
 
 @functools.partial(
     jax.tree_util.register_dataclass,
-    data_fields=["edges", "lanes", "stand"],
-    meta_fields=["arena", "step_s", "limit"],
+    data_fields=["edges", "lanes", "starts"],
+    meta_fields=["arena", "step_s", "steps"],
 )
-@dataclasses.dataclass(frozen=True)
-class Jump(Command):
+@dataclasses.dataclass(frozen=True, eq=False)
+class Jump(Timed):
     """Wait, decide, jump.
 
     Attributes:
         edges: World x at which each gap begins and ends, (lanes, 2), length units.
         lanes: World y of the lanes' middles, (lanes,), length units.
-        stand: How the animal stands.
         arena: The arena.
         step_s: Time of a control step, s.
-        limit: Control steps of an episode.
     """
 
     edges: jax.Array | np.ndarray
     lanes: jax.Array | np.ndarray
-    stand: Stand
     arena: Corridors
     step_s: float
-    limit: int
 
     @property
     def choices(self) -> dict[str, Choice]:
@@ -125,21 +120,12 @@ class Jump(Command):
         }
 
     @property
-    def conditions(self) -> Mapping[str, Any]:
-        """See `choices`."""
-        return {name: choice.free for name, choice in self.choices.items()}
-
-    def condition(self, **chosen: Any) -> dict[str, Any]:
-        """See `Command.condition`."""
-        return super().condition(**choices.checked(self.choices, chosen))
-
-    @property
     def trials(self) -> dict[str, tuple[dict[str, Any], int]]:
         """Fifty starts for each gap, the same ones for all gaps."""
         return {
             f"gap_{length:g}_L_start_{k}": (
                 {"lane": lane, "aside": aside, "heading": turn},
-                self.limit,
+                self.steps,
             )
             for lane, length in enumerate(self.arena.gap_lengths)
             for k, (aside, turn) in enumerate(start_spread(REPEATS, _ASIDE, _TURN))
@@ -163,23 +149,19 @@ class Jump(Command):
             landed=no,
             edges=jnp.asarray(self.edges)[lane],
             middle=jnp.asarray(self.lanes)[lane],
-            steps=none,
+            step=none,
         )
 
     def start(self, state: Trial, key: jax.Array) -> Start:
         """See `Command.start`."""
         place = jnp.stack([jnp.zeros(()), state.middle + state.aside])
-        return self.stand.start(place, state.heading)
-
-    def advance(self, state: Trial, key: jax.Array) -> Trial:
-        """See `Command.advance`."""
-        return state._replace(steps=state.steps + 1)
+        return self.starts.start(jnp.int32(0), state.heading, place)
 
     def update(self, state: Trial, context: Context) -> Trial:
         """See `Command.update`."""
         x = context.root_position[0]
         left = x >= state.edges[0]
-        holding = state.steps < round(HOLD_S / self.step_s)
+        holding = state.step < round(HOLD_S / self.step_s)
         jumped = (state.phase == JUMP) | (~holding & left)
         phase = jnp.where(holding, HOLD, jnp.where(jumped, JUMP, DECIDE)).astype(jnp.int32)
         beyond = x >= state.edges[1] + BEYOND * self.arena.body_length
@@ -195,8 +177,8 @@ class Jump(Command):
 
     def over(self, state: Trial) -> jax.Array:
         """Whether the time of the episode, or that to decide, has passed."""
-        late = state.steps >= round((HOLD_S + DECIDE_S) / self.step_s)
-        return (state.steps >= self.limit) | (late & (state.phase != JUMP))
+        late = state.step >= round((HOLD_S + DECIDE_S) / self.step_s)
+        return (state.step >= self.steps) | (late & (state.phase != JUMP))
 
     def info(self, state: Trial) -> dict[str, jax.Array]:
         """Lane, length of its gap in body lengths, and phase."""
@@ -294,10 +276,10 @@ def command(body: arenas.PlacedBody, options: Options) -> Jump:
     return Jump(
         edges=np.asarray(corridors.edges()[:, 0], np.float32),
         lanes=np.asarray(corridors.lanes, np.float32),
-        stand=standing.stand(body),
+        starts=starts.of(standing.own(body)),
         arena=corridors,
         step_s=body.control_timestep_s,
-        limit=round(options.duration_s / body.control_timestep_s),
+        steps=round(options.episode_s / body.control_timestep_s),
     )
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Mapping
 from typing import Annotated, Any, NamedTuple
 
 import jax
@@ -19,12 +18,12 @@ import numpy as np
 from mimic_envs import arenas, bodies
 from mimic_envs.arenas.corridor import Corridors
 from mimic_envs.mdp import indices, observations, rewards
-from mimic_envs.mdp.command import Command, Start
+from mimic_envs.mdp.command import Start
 from mimic_envs.mdp.context import Context
 from mimic_envs.mdp.rows import Cost, Metric, Observation, Reward, Rows, Termination
-from mimic_envs.tasks import choices, standing
+from mimic_envs.tasks import choices, standing, starts
 from mimic_envs.tasks.choices import Choice
-from mimic_envs.tasks.standing import Stand
+from mimic_envs.tasks.timed import Timed
 from mimic_envs.validation import POSITIVE, Range, check_fields
 
 NAME = "gaps"
@@ -49,7 +48,7 @@ class Options:
     """Length of the gaps of each lane, in body lengths; an episode is in one of the lanes."""
     seed: Annotated[int, Range(0)] = 0
     """Of the lengths of the platforms."""
-    duration_s: Annotated[float, POSITIVE] = 10.0
+    episode_s: Annotated[float, POSITIVE] = 10.0
     """Time of an episode, s."""
 
     def __post_init__(self) -> None:
@@ -83,7 +82,7 @@ class Crossing(NamedTuple):
         crossed: Gaps crossed so far, int32.
         edges: World x at which each gap of the lane begins and ends, (gaps, 2), length units.
         middle: World y of the lane's middle, length units.
-        steps: Control steps since the episode began, int32.
+        step: Control steps since the episode began, int32.
     """
 
     lane: jax.Array
@@ -92,31 +91,27 @@ class Crossing(NamedTuple):
     crossed: jax.Array
     edges: jax.Array
     middle: jax.Array
-    steps: jax.Array
+    step: jax.Array
 
 
 @functools.partial(
     jax.tree_util.register_dataclass,
-    data_fields=["edges", "lanes", "stand"],
-    meta_fields=["arena", "limit"],
+    data_fields=["edges", "lanes", "starts"],
+    meta_fields=["arena", "steps"],
 )
-@dataclasses.dataclass(frozen=True)
-class Cross(Command):
+@dataclasses.dataclass(frozen=True, eq=False)
+class Cross(Timed):
     """Cross the gaps of a lane.
 
     Attributes:
         edges: World x at which gaps begin and end, (lanes, gaps, 2), length units.
         lanes: World y of the lanes' middles, (lanes,), length units.
-        stand: How the animal stands.
         arena: The arena.
-        limit: Control steps of an episode.
     """
 
     edges: jax.Array | np.ndarray
     lanes: jax.Array | np.ndarray
-    stand: Stand
     arena: Corridors
-    limit: int
 
     @property
     def choices(self) -> dict[str, Choice]:
@@ -129,21 +124,12 @@ class Cross(Command):
         }
 
     @property
-    def conditions(self) -> Mapping[str, Any]:
-        """See `choices`."""
-        return {name: choice.free for name, choice in self.choices.items()}
-
-    def condition(self, **chosen: Any) -> dict[str, Any]:
-        """See `Command.condition`."""
-        return super().condition(**choices.checked(self.choices, chosen))
-
-    @property
     def trials(self) -> dict[str, tuple[dict[str, Any], int]]:
         """Ten starts for each length of the gaps, the same ones for all lengths."""
         return {
             f"gap_{length:g}_L_start_{k}": (
                 {"lane": lane, "aside": aside, "heading": turn},
-                self.limit,
+                self.steps,
             )
             for lane, length in enumerate(self.arena.gap_lengths)
             for k, (aside, turn) in enumerate(start_spread(REPEATS, _ASIDE, _TURN))
@@ -164,17 +150,13 @@ class Cross(Command):
             crossed=none,
             edges=jnp.asarray(self.edges)[lane],
             middle=jnp.asarray(self.lanes)[lane],
-            steps=none,
+            step=none,
         )
 
     def start(self, state: Crossing, key: jax.Array) -> Start:
         """See `Command.start`."""
         place = jnp.stack([jnp.zeros(()), state.middle + state.aside])
-        return self.stand.start(place, state.heading)
-
-    def advance(self, state: Crossing, key: jax.Array) -> Crossing:
-        """See `Command.advance`."""
-        return state._replace(steps=state.steps + 1)
+        return self.starts.start(jnp.int32(0), state.heading, place)
 
     def update(self, state: Crossing, context: Context) -> Crossing:
         """See `Command.update`."""
@@ -185,10 +167,6 @@ class Cross(Command):
     def goal(self, state: Crossing) -> Crossing:
         """See `Command.goal`."""
         return state
-
-    def over(self, state: Crossing) -> jax.Array:
-        """See `Command.over`."""
-        return state.steps >= self.limit
 
     def info(self, state: Crossing) -> dict[str, jax.Array]:
         """Lane, length of its gaps in body lengths, and gaps crossed."""
@@ -296,9 +274,9 @@ def command(body: arenas.PlacedBody, options: Options) -> Cross:
     return Cross(
         edges=np.asarray(corridors.edges(), np.float32),
         lanes=np.asarray(corridors.lanes, np.float32),
-        stand=standing.stand(body),
+        starts=starts.of(standing.own(body)),
         arena=corridors,
-        limit=round(options.duration_s / body.control_timestep_s),
+        steps=round(options.episode_s / body.control_timestep_s),
     )
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from collections.abc import Mapping
 from typing import Annotated, Any, NamedTuple
 
 import jax
@@ -20,12 +19,12 @@ import numpy as np
 from mimic_envs import arenas, bodies
 from mimic_envs.arenas.maze import CELLS, COUNT, Mazes
 from mimic_envs.mdp import heading, indices, observations, rewards
-from mimic_envs.mdp.command import Command, Start
+from mimic_envs.mdp.command import Start
 from mimic_envs.mdp.context import Context
 from mimic_envs.mdp.rows import Cost, Metric, Observation, Reward, Rows, Termination
-from mimic_envs.tasks import choices, standing
+from mimic_envs.tasks import standing, starts
 from mimic_envs.tasks.choices import Choice
-from mimic_envs.tasks.standing import Stand
+from mimic_envs.tasks.timed import Timed
 from mimic_envs.validation import POSITIVE, Range, check_fields
 
 NAME = "maze"
@@ -46,7 +45,7 @@ class Options:
 
     seed: Annotated[int, Range(0)] = 0
     """Of the mazes and of the places of the treats."""
-    duration_s: Annotated[float, POSITIVE] = 60.0
+    episode_s: Annotated[float, POSITIVE] = 60.0
     """Time of an episode, s."""
 
     def __post_init__(self) -> None:
@@ -61,14 +60,14 @@ class Search(NamedTuple):
         cell: The cell of the start, int32.
         left: Which treats are left, (20,) bool.
         eaten: Treats eaten in the last control step, int32.
-        steps: Control steps since the episode began, int32.
+        step: Control steps since the episode began, int32.
     """
 
     maze: jax.Array
     cell: jax.Array
     left: jax.Array
     eaten: jax.Array
-    steps: jax.Array
+    step: jax.Array
 
 
 class Goal(NamedTuple):
@@ -89,11 +88,11 @@ class Goal(NamedTuple):
 
 @functools.partial(
     jax.tree_util.register_dataclass,
-    data_fields=["walls", "places", "headings", "treats", "starts", "stand"],
-    meta_fields=["arena", "limit"],
+    data_fields=["walls", "places", "headings", "treats", "free", "starts"],
+    meta_fields=["arena", "steps"],
 )
-@dataclasses.dataclass(frozen=True)
-class Forage(Command):
+@dataclasses.dataclass(frozen=True, eq=False)
+class Forage(Timed):
     """Search a maze.
 
     Attributes:
@@ -101,20 +100,16 @@ class Forage(Command):
         places: World x and y of all cells, (4, 100, 2), length units.
         headings: Angle from world +x to an open neighbor of each cell, (4, 100), rad.
         treats: Cells of the treats, (4, 20) int32.
-        starts: Cells without a treat, (4, 80) int32.
-        stand: How the animal stands.
+        free: Cells without a treat, (4, 80) int32.
         arena: The arena.
-        limit: Control steps of an episode.
     """
 
     walls: jax.Array | np.ndarray
     places: jax.Array | np.ndarray
     headings: jax.Array | np.ndarray
     treats: jax.Array | np.ndarray
-    starts: jax.Array | np.ndarray
-    stand: Stand
+    free: jax.Array | np.ndarray
     arena: Mazes
-    limit: int
 
     @property
     def choices(self) -> dict[str, Choice]:
@@ -125,19 +120,10 @@ class Forage(Command):
         }
 
     @property
-    def conditions(self) -> Mapping[str, Any]:
-        """See `choices`."""
-        return {name: choice.free for name, choice in self.choices.items()}
-
-    def condition(self, **chosen: Any) -> dict[str, Any]:
-        """See `Command.condition`."""
-        return super().condition(**choices.checked(self.choices, chosen))
-
-    @property
     def trials(self) -> dict[str, tuple[dict[str, Any], int]]:
         """Each maze from two opposite corners."""
         return {
-            f"maze_{maze}_{name}": ({"maze": maze, "cell": cell}, self.limit)
+            f"maze_{maze}_{name}": ({"maze": maze, "cell": cell}, self.steps)
             for maze in range(COUNT)
             for name, cell in _STARTS.items()
         }
@@ -147,21 +133,18 @@ class Forage(Command):
         first, second = jax.random.split(jax.random.fold_in(key, 11))
         maze = jnp.asarray(condition["maze"], jnp.int32)
         maze = jnp.where(maze < 0, jax.random.randint(first, (), 0, COUNT, jnp.int32), maze)
-        free = jnp.asarray(self.starts)[maze]
+        free = jnp.asarray(self.free)[maze]
         drawn = free[jax.random.randint(second, (), 0, len(free), jnp.int32)]
         cell = jnp.asarray(condition["cell"], jnp.int32)
         none = jnp.zeros((), jnp.int32)
         cell = jnp.where(cell < 0, drawn, cell)
-        return Search(maze, cell, jnp.ones(TREATS, bool), eaten=none, steps=none)
+        return Search(maze, cell, jnp.ones(TREATS, bool), eaten=none, step=none)
 
     def start(self, state: Search, key: jax.Array) -> Start:
         """See `Command.start`."""
         place = jnp.asarray(self.places)[state.maze, state.cell]
-        return self.stand.start(place, jnp.asarray(self.headings)[state.maze, state.cell])
-
-    def advance(self, state: Search, key: jax.Array) -> Search:
-        """See `Command.advance`."""
-        return state._replace(steps=state.steps + 1)
+        angle = jnp.asarray(self.headings)[state.maze, state.cell]
+        return self.starts.start(jnp.int32(0), angle, place)
 
     def update(self, state: Search, context: Context) -> Search:
         """See `Command.update`."""
@@ -178,10 +161,6 @@ class Forage(Command):
             eaten=state.eaten,
             walls=jnp.asarray(self.walls)[state.maze],
         )
-
-    def over(self, state: Search) -> jax.Array:
-        """See `Command.over`."""
-        return state.steps >= self.limit
 
     def info(self, state: Search) -> dict[str, jax.Array]:
         """Maze, cell of the start, and treats eaten."""
@@ -290,10 +269,10 @@ def command(body: arenas.PlacedBody, options: Options) -> Forage:
         places=np.asarray(mazes.places(), np.float32),
         headings=np.asarray(0.5 * np.pi * mazes.ways().argmax(axis=-1), np.float32),
         treats=treats.astype(np.int32),
-        starts=np.array(free, np.int32),
-        stand=standing.stand(body),
+        free=np.array(free, np.int32),
+        starts=starts.of(standing.own(body)),
         arena=mazes,
-        limit=round(options.duration_s / body.control_timestep_s),
+        steps=round(options.episode_s / body.control_timestep_s),
     )
 
 

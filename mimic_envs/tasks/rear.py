@@ -13,7 +13,7 @@ back, not by its pitch.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import functools
 from typing import Annotated, Any, Literal, NamedTuple
 
 import jax
@@ -23,12 +23,12 @@ import numpy as np
 from mimic_envs import arenas, bodies
 from mimic_envs.arenas.wall import Wall
 from mimic_envs.mdp import indices, observations, rewards, terminations
-from mimic_envs.mdp.command import Command, Start
+from mimic_envs.mdp.command import Start
 from mimic_envs.mdp.context import Context
 from mimic_envs.mdp.rows import Cost, Metric, Observation, Reward, Rows, Termination
-from mimic_envs.tasks import choices, standing
+from mimic_envs.tasks import choices, standing, starts
 from mimic_envs.tasks.choices import Choice
-from mimic_envs.tasks.standing import Stand
+from mimic_envs.tasks.timed import Timed
 from mimic_envs.validation import POSITIVE, check_fields
 
 NAME = "rear"
@@ -42,7 +42,7 @@ class Options:
 
     place: Literal["anywhere", "wall"] = "anywhere"
     """Where to rear: anywhere on the floor, or at a wall to the east, which is to be walked to."""
-    duration_s: Annotated[float, POSITIVE] = 5.0
+    episode_s: Annotated[float, POSITIVE] = 5.0
     """Time of an episode, s."""
 
     def __post_init__(self) -> None:
@@ -57,14 +57,14 @@ class Rears(NamedTuple):
         held: Control steps for which the head has been up without a break, int32.
         ready: Whether another rear counts, a bool.
         times: Rears so far, int32.
-        steps: Control steps since the episode began, int32.
+        step: Control steps since the episode began, int32.
     """
 
     heading: jax.Array
     held: jax.Array
     ready: jax.Array
     times: jax.Array
-    steps: jax.Array
+    step: jax.Array
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,24 +99,24 @@ class Head:
         return jnp.where(self.distance(c) <= self.reach, share, 0.0)
 
 
-@jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True)
-class Rear(Command):
+@functools.partial(
+    jax.tree_util.register_dataclass,
+    data_fields=["starts"],
+    meta_fields=["steps", "head", "low", "hold"],
+)
+@dataclasses.dataclass(frozen=True, eq=False)
+class Rear(Timed):
     """Stand up, stay up, come down.
 
     Attributes:
-        stand: How the animal stands.
         head: Its head.
         low: `Rearing.low`.
         hold: Control steps for which it must stay up.
-        limit: Control steps of an episode.
     """
 
-    stand: Stand
-    head: Head = dataclasses.field(metadata={"static": True})
-    low: float = dataclasses.field(metadata={"static": True})
-    hold: int = dataclasses.field(metadata={"static": True})
-    limit: int = dataclasses.field(metadata={"static": True})
+    head: Head
+    low: float
+    hold: int
 
     @property
     def choices(self) -> dict[str, Choice]:
@@ -124,34 +124,21 @@ class Rear(Command):
         return {"heading": Choice()}
 
     @property
-    def conditions(self) -> Mapping[str, Any]:
-        """See `choices`."""
-        return {name: choice.free for name, choice in self.choices.items()}
-
-    def condition(self, **chosen: Any) -> dict[str, Any]:
-        """See `Command.condition`."""
-        return super().condition(**choices.checked(self.choices, chosen))
-
-    @property
     def trials(self) -> dict[str, tuple[dict[str, Any], int]]:
         """Four headings."""
         return {
-            name: ({"heading": np.float32(angle)}, self.limit) for name, angle in _HEADINGS.items()
+            name: ({"heading": np.float32(angle)}, self.steps) for name, angle in _HEADINGS.items()
         }
 
     def begin(self, key: jax.Array, condition: dict[str, Any], memory: Any) -> Rears:
         """See `Command.begin`."""
         none, own = jnp.zeros((), jnp.int32), jax.random.fold_in(key, 11)
         heading = choices.chance(own, condition["heading"], -np.pi, np.pi)
-        return Rears(heading, held=none, ready=jnp.ones((), bool), times=none, steps=none)
+        return Rears(heading, held=none, ready=jnp.ones((), bool), times=none, step=none)
 
     def start(self, state: Rears, key: jax.Array) -> Start:
         """See `Command.start`."""
-        return self.stand.start(jnp.zeros(2), state.heading)
-
-    def advance(self, state: Rears, key: jax.Array) -> Rears:
-        """See `Command.advance`."""
-        return state._replace(steps=state.steps + 1)
+        return self.starts.start(jnp.int32(0), state.heading)
 
     def update(self, state: Rears, context: Context) -> Rears:
         """See `Command.update`."""
@@ -168,10 +155,6 @@ class Rear(Command):
     def goal(self, state: Rears) -> Rears:
         """See `Command.goal`."""
         return state
-
-    def over(self, state: Rears) -> jax.Array:
-        """See `Command.over`."""
-        return state.steps >= self.limit
 
     def info(self, state: Rears) -> dict[str, jax.Array]:
         """See `Command.info`."""
@@ -314,11 +297,11 @@ def command(body: bodies.Body, options: Options) -> Rear:
     """Return the command."""
     rearing, step_s = _rearing(body), body.control_timestep_s
     return Rear(
-        stand=standing.stand(body),
+        starts=starts.of(standing.own(body)),
         head=_head(body),
         low=rearing.low,
         hold=round(rearing.hold_s / step_s),
-        limit=round(options.duration_s / step_s),
+        steps=round(options.episode_s / step_s),
     )
 
 

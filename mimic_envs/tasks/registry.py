@@ -19,19 +19,9 @@ from mimic_envs.validation import accepted, check_names, type_hints
 TASKS: dict[str, str] = {
     name: f"mimic_envs.tasks.{name}"
     for name in (
-        *(
-            "imitation",
-            "bowl",
-            "forage",
-            "gap_jump",
-            "gaps",
-            "goto",
-            "maze",
-            "push",
-            "reach",
-            "rear",
-        ),
+        *("imitation", "forage", "goto", "push", "reach"),
         *("thermotaxis", "two_touch", "velocity"),
+        *("bowl", "gap_jump", "gaps", "maze", "rear"),
     )
 }
 """Modules of the tasks of this package."""

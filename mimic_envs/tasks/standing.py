@@ -20,9 +20,7 @@ from mimic_envs.mdp.context import Context
 from mimic_envs.mdp.indices import Indices
 from mimic_envs.mdp.rows import Observation, Rows
 from mimic_envs.mdp.terminations import Fallen, Level
-from mimic_envs.mdp.terrain import Terrain
 from mimic_envs.tasks import starts
-from mimic_envs.tasks.starts import Starts
 
 LOWEST_SHARE = 0.5
 """Of the height of the root in the rest pose, below which an animal has fallen.
@@ -47,53 +45,11 @@ class Measures(NamedTuple):
     feet: np.ndarray
 
 
-@functools.partial(
-    jax.tree_util.register_dataclass, data_fields=["poses", "feet"], meta_fields=["measures"]
-)
-@dataclasses.dataclass(frozen=True)
-class Stand:
-    """An animal in its rest pose, at any place and heading, also on terrain.
-
-    Attributes:
-        poses: The pose on its own floor.
-        feet: World x and y of the bodies that carry it, where its root is at the origin and its
-            head points along world +x, (F, 2), length units.
-        measures: Its heights as numbers: floor, root.
-    """
-
-    poses: Starts
-    feet: jax.Array | np.ndarray
-    measures: tuple[float, float]
-
-    def start(self, place: jax.Array, angle: jax.Array, terrain: Terrain | None = None) -> Start:
-        """Return the animal with its lowest foot on the ground, and none in it.
-
-        Args:
-            place: World x and y of the root body, (2,), length units.
-            angle: Its heading, rad from world +x.
-            terrain: The ground; the animal's floor if None.
-        """
-        found = self.poses.start(jnp.int32(0), angle, place)
-        if terrain is None:
-            return found
-        feet = jax.vmap(heading.turned, (0, None))(jnp.asarray(self.feet), angle)
-        return lifted(found, terrain.height(place + feet).max())
-
-
 def lifted(start: Start, height: jax.Array) -> Start:
     """Return the state of a body with a free root higher up, by a height in length units."""
     assert start.xpos is not None
     up = jnp.zeros_like(start.xpos).at[1:, 2].set(height)
     return dataclasses.replace(start, qpos=start.qpos.at[2].add(height), xpos=start.xpos + up)
-
-
-def stand(body: bodies.Body) -> Stand:
-    """Return how an animal stands, whatever arena it is in. Host.
-
-    Raises:
-        ValueError: It has no feet.
-    """
-    return _stand(own(body))
 
 
 def measures(body: bodies.Body) -> Measures:
@@ -105,15 +61,20 @@ def measures(body: bodies.Body) -> Measures:
     return _stood(own(body))[1]
 
 
+def feet(body: bodies.Body) -> np.ndarray:
+    """Return world x and y of the bodies that carry an animal, (F, 2), length units.
+
+    Its root is at the origin and it heads along world +x.
+
+    Raises:
+        ValueError: It has no feet.
+    """
+    return _stood(own(body))[0]
+
+
 def own(body: bodies.Body) -> bodies.Body:
     """Return the animal on its own floor."""
     return body.animal if isinstance(body, arenas.PlacedBody) else body
-
-
-@functools.lru_cache(maxsize=32)
-def _stand(animal: bodies.Body) -> Stand:
-    feet, heights = _stood(animal)
-    return Stand(starts.of(animal), feet, (heights.floor, heights.root))
 
 
 @functools.lru_cache(maxsize=32)
@@ -188,6 +149,7 @@ def fallen(body: bodies.Body, terrain: bool = False) -> Fallen:
 
 def upright(test: Fallen, c: Context) -> jax.Array:
     """Cosine of the angle between the root's up and the vertical, -1 to 1."""
+    assert test.up is not None
     return c.root_axes[2] @ jnp.asarray(test.up, jnp.float32)
 
 

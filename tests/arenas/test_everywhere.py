@@ -16,7 +16,7 @@ from mimic_envs.env import Environment
 from mimic_envs.tasks import gap_jump
 
 ID = "mimic_envs/StickInsect-v1"
-OPTIONS = {"task": "bowl", "duration_s": 0.1}
+OPTIONS = {"task": "bowl", "episode_s": 0.1}
 
 
 class Short:
@@ -28,7 +28,7 @@ class Short:
     class Options(gap_jump.Options):
         """Options of the task."""
 
-        duration_s: float = 0.1
+        episode_s: float = 0.1
 
     arena, command, rows = (
         staticmethod(f) for f in (gap_jump.arena, gap_jump.command, gap_jump.rows)
@@ -76,7 +76,7 @@ def test_pictures_states_and_copies() -> None:
     face.step(action)
     face.set_state(state)
     np.testing.assert_array_equal(face.step(action)[0], first[0])
-    deeper = gymnasium.make(ID, task="bowl", duration_s=0.1, depth=2.5).unwrapped
+    deeper = gymnasium.make(ID, task="bowl", episode_s=0.1, depth=2.5).unwrapped
     with pytest.raises(ValueError, match="environment with command"):
         deeper.set_state(state)
     for one in (face, other):

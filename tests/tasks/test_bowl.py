@@ -22,21 +22,21 @@ WALKERS = ("fly", "rodent", "stick_insect")
 
 @pytest.fixture(scope="module")
 def env() -> Environment:
-    return mimic_envs.make("stick_insect", task="bowl", duration_s=0.2)
+    return mimic_envs.make("stick_insect", task="bowl", episode_s=0.2)
 
 
 def pose(env: Environment, terrain: int, east: float, heading: float = 0.0) -> np.ndarray:
     """The animal standing that far east of the middle of a bowl, in length units."""
     command = env.task.command
     place = jnp.asarray(command.centers)[terrain] + jnp.array([east, 0.0])
-    return np.asarray(command.stand.start(place, jnp.float32(heading), command.ground).qpos)
+    return np.asarray(command.placed(place, jnp.float32(heading)).qpos)
 
 
 def lying(env: Environment, terrain: int, east: float) -> np.ndarray:
     """The same pose with the trunk as low above the ground as that of an animal that lies."""
     command, down = env.task.command, pose(env, terrain, east)
     place = jnp.asarray(command.centers)[terrain] + jnp.array([east, 0.0])
-    stand, heights = command.stand.poses.qpos[0], standing.measures(env.body)
+    stand, heights = command.starts.qpos[0], standing.measures(env.body)
     down = np.array(down)
     down[2] = stand[2] + float(command.ground.height(place))
     down[2] -= 0.6 * (heights.root - heights.floor)
@@ -164,10 +164,10 @@ def test_environments_are_pickled_and_share_programs(env: Environment) -> None:
     again = pickle.loads(pickle.dumps(env))
     assert again.body is env.body
     assert jax.tree.structure(again) == jax.tree.structure(env)
-    assert jax.tree.structure(mimic_envs.make("stick_insect", task="bowl", duration_s=0.2)) == (
+    assert jax.tree.structure(mimic_envs.make("stick_insect", task="bowl", episode_s=0.2)) == (
         jax.tree.structure(env)
     )
-    other = mimic_envs.make("stick_insect", task="bowl", depth=2.5, duration_s=0.2)
+    other = mimic_envs.make("stick_insect", task="bowl", depth=2.5, episode_s=0.2)
     assert jax.tree.structure(other) != jax.tree.structure(env)
 
 

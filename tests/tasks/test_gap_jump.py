@@ -25,10 +25,10 @@ def env() -> Environment:
 def after(env: Environment, state: Any, x: float, steps: int) -> tuple[Any, Any]:
     """State and context once the animal has been at a place along its lane for some steps."""
     place = jnp.stack([jnp.float32(x), state.middle])
-    qpos = env.task.command.stand.start(place, jnp.float32(0)).qpos
+    qpos = env.task.command.starts.start(jnp.int32(0), jnp.float32(0), place).qpos
     c = shared.context(env, state, np.asarray(qpos))
     for _ in range(steps):
-        state = env.task.command.update(state._replace(steps=state.steps + 1), c)
+        state = env.task.command.update(state._replace(step=state.step + 1), c)
     return state, shared.context(env, state, np.asarray(qpos))
 
 
@@ -67,13 +67,13 @@ def test_a_decision_takes_at_most_six_seconds(env: Environment) -> None:
     command = env.task.command
     state, c = after(env, shared.begun(env, lane=4), 0.0, 1)
     assert not shared.failed(env, c)
-    waiting = command.update(state._replace(steps=jnp.int32(699)), c)
+    waiting = command.update(state._replace(step=jnp.int32(699)), c)
     assert not bool(command.over(waiting))
-    assert bool(command.over(command.update(waiting._replace(steps=jnp.int32(700)), c)))
+    assert bool(command.over(command.update(waiting._replace(step=jnp.int32(700)), c)))
     jumped, _ = after(env, waiting, 0.25, 1)
-    assert int(jumped.steps) == 700
+    assert int(jumped.step) == 700
     assert not bool(command.over(jumped))
-    assert bool(command.over(jumped._replace(steps=jnp.int32(1000))))
+    assert bool(command.over(jumped._replace(step=jnp.int32(1000))))
 
 
 def test_what_is_seen(env: Environment) -> None:
@@ -83,7 +83,7 @@ def test_what_is_seen(env: Environment) -> None:
     np.testing.assert_array_equal(found["phase"], [1, 0, 0, 0])
     np.testing.assert_allclose(found["gap"], [0.75, 1.625, 0.875], atol=1e-5)
     np.testing.assert_allclose(found["lane"], [0, 1, 0], atol=1e-5)
-    state, c = after(env, state._replace(steps=jnp.int32(200)), 0.5, 25)
+    state, c = after(env, state._replace(step=jnp.int32(200)), 0.5, 25)
     np.testing.assert_array_equal(rows["phase"].value(c), [0, 0, 1, 1])
 
 

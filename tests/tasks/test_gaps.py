@@ -25,7 +25,7 @@ def env() -> Environment:
 def pose(env: Environment, lane: int, x: float, aside: float = 0.0) -> np.ndarray:
     """The animal in a lane at a place along it, length units."""
     place = jnp.array([x, float(env.task.command.lanes[lane]) + aside])
-    return np.array(env.task.command.stand.start(place, jnp.float32(0)).qpos)
+    return np.array(env.task.command.starts.start(jnp.int32(0), jnp.float32(0), place).qpos)
 
 
 @pytest.mark.parametrize("name", WALKERS)

@@ -24,7 +24,9 @@ def env() -> Environment:
 
 def pose(env: Environment, place: np.ndarray, angle: float = 0.0) -> np.ndarray:
     """The animal at a place, length units."""
-    start = env.task.command.stand.start(jnp.asarray(place, jnp.float32), jnp.float32(angle))
+    start = env.task.command.starts.start(
+        jnp.int32(0), jnp.float32(angle), jnp.asarray(place, jnp.float32)
+    )
     return np.asarray(start.qpos)
 
 
@@ -128,7 +130,7 @@ def test_treats_are_eaten_for_good(env: Environment) -> None:
 
 def test_episodes_begin_without_a_treat_and_face_a_way(env: Environment) -> None:
     command = env.task.command
-    treats, starts = np.asarray(command.treats), np.asarray(command.starts)
+    treats, starts = np.asarray(command.treats), np.asarray(command.free)
     for number in range(COUNT):
         assert len(set(treats[number])) == 20
         assert set(treats[number]) | set(starts[number]) == set(range(CELLS**2))

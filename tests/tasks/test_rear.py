@@ -29,7 +29,7 @@ def walled() -> Environment:
 
 def pose(env: Environment, pitch_deg: float = 0.0, east: float = 0.0, roll_deg: float = 0.0) -> Any:
     """The animal at a place, heading east, turned about its root: head up, then to its right."""
-    start = env.task.command.stand.start(jnp.array([east, 0.0]), jnp.float32(0.0))
+    start = env.task.command.starts.start(jnp.int32(0), jnp.float32(0.0), jnp.array([east, 0.0]))
     qpos = np.array(start.qpos, np.float64)
     qpos[2] += 0.05 if pitch_deg > 90 else 0.0  # it turns about a place below its trunk
     for degrees, axis in ((-pitch_deg, (0.0, 1, 0)), (roll_deg, (1.0, 0, 0))):
@@ -134,7 +134,7 @@ def test_the_wall_is_seen(walled: Environment) -> None:
     begun = shared.begun(walled, heading=0.0)
     row = walled.task.observations["task"]["wall"]
     for angle in (0.0, 1.0, -2.0):
-        qpos = walled.task.command.stand.start(jnp.zeros(2), jnp.float32(angle)).qpos
+        qpos = walled.task.command.starts.start(jnp.int32(0), jnp.float32(angle), jnp.zeros(2)).qpos
         found = np.asarray(row.value(shared.context(walled, begun, np.asarray(qpos))))
         np.testing.assert_allclose(found[1:], [math.cos(angle), -math.sin(angle)], atol=1e-5)
 
