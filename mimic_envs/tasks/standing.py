@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -19,16 +18,8 @@ from mimic_envs.mdp.command import Start
 from mimic_envs.mdp.context import Context
 from mimic_envs.mdp.indices import Indices
 from mimic_envs.mdp.rows import Observation, Rows
-from mimic_envs.mdp.terminations import Fallen, Level
+from mimic_envs.mdp.terminations import Fallen
 from mimic_envs.tasks import starts
-
-LOWEST_SHARE = 0.5
-"""Of the height of the root in the rest pose, below which an animal has fallen.
-
-Lying animals are at 0.35 (rodent), 0.25 (stick insect) and 0.39 (fly) of it; in the built-in clips
-none is below 0.74. The limit `healthy_height` of imitation is made for another purpose: a stick
-insect that lies is just above it.
-"""
 
 
 class Measures(NamedTuple):
@@ -132,19 +123,16 @@ def proprioception(at: Indices) -> Rows[Observation]:
 
 
 def fallen(body: bodies.Body, terrain: bool = False) -> Fallen:
-    """Return the test whether an animal has fallen, by its tilt and by `LOWEST_SHARE`.
+    """Return the test whether an animal has fallen, see `terminations.fallen`.
 
     Args:
         body: The body, in any arena.
         terrain: Whether the ground is the terrain of the goal, instead of the animal's own floor
             at its height everywhere.
     """
-    animal, heights = own(body), measures(body)
-    ground: Callable[[Context], jax.Array] = (
-        OnTerrain(heights.floor) if terrain else Level(heights.floor)
-    )
-    lowest = LOWEST_SHARE * (heights.root - heights.floor)
-    return dataclasses.replace(terminations.fallen(animal, ground), lowest=lowest)
+    animal = own(body)
+    ground = OnTerrain(arenas.floor_height(animal)) if terrain else None
+    return terminations.fallen(animal, ground)
 
 
 def upright(test: Fallen, c: Context) -> jax.Array:

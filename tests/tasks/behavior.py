@@ -47,7 +47,7 @@ def _start(env: Environment, key: jax.Array, condition: Any) -> State:
 def concluded(env: Environment, state: State, physics: Any) -> State:
     """The state after a control step that has led to a state of the simulation."""
     action, control = jnp.zeros(env.action_size), jnp.zeros(env.body.model.nu)
-    return env.conclude(state, physics, Applied(action, control, None, {}))
+    return env.conclude(state, physics, Applied(action, control, None, {}, state.remembered))
 
 
 @jax.jit
