@@ -17,8 +17,8 @@ With the logistic function s,
     r = s(ir(x) + hr(h)),  z = s(iz(x) + hz(h)),  n = tanh(in(x) + r hn(h)),
     h' = (1 - z) n + z h.
 
-Names in `Policy.layers`: `encoder_<i>`, the encoder's hidden layers; `latent`, its mean, and
-`latent_log_std`; of the decoder `memory`, the recurrent unit's next state in place of the first
+Names in `Policy.layers`: `encoder_<i>`, the encoder's hidden layers; `latent_log_std`, and
+`latent`, its mean; of the decoder `memory`, the recurrent unit's next state in place of the first
 hidden layer, and `decoder_<i>`; `action_mean`.
 """
 
@@ -73,9 +73,9 @@ def _policy(declared: Declared, recurrent: bool) -> Policy:
     def forward(params: Any, obs: Observation, memory: Any, visit: Visit) -> tuple[jax.Array, Any]:
         seen = declared.apart(normalised(params, declared.together(obs), network.clip))
         encoded = network.encode(params, seen["reference"], visit)
-        latent = visit("latent", encoded[: network.latent_size])
         # nothing follows from it here, but the trained width tells how certain the encoder is
         visit("latent_log_std", jnp.clip(encoded[network.latent_size :], *LOG_STD_RANGE))
+        latent = visit("latent", encoded[: network.latent_size])
         return network.decode(params, latent, seen["proprioception"], memory, visit)
 
     return Policy.visited(declared.name, params, forward, network.memory)
