@@ -242,9 +242,21 @@ def latents(numbers: dict[str, Any]) -> str:
             _command("latents", True),
             _picture("latents", "R² of movement from layers, and the difference to the control."),
             table(["layer", *targets], lines) + "\n\n",
-            "Without the control most layers seem to encode kinematics. A layer encodes only what "
-            "it tells beyond the random one.\n",
+            "A layer encodes only what it tells beyond the random one. Pairs marked * hold by "
+            f"construction. {_latent(rows)}\n",
         ]
+    )
+
+
+def _latent(rows: Sequence[dict[str, Any]]) -> str:
+    """What the latent tells, in words."""
+    own = [r for r in rows if r["layer"] == "latent"]
+    most = max(own, key=lambda r: r["above_random_layer"])
+    least = min(own, key=lambda r: r["r2"])
+    return (
+        f"Of these the latent tells most beyond the control of {most['target']} (R² "
+        f"{most['r2']:.2f}, {most['above_random_layer']:+.2f}), and least of {least['target']} "
+        f"(R² {abs(least['r2']):.2f}): the decoder knows the pose from proprioception."
     )
 
 
