@@ -25,6 +25,7 @@ MAY_NAME_ANIMALS = {
     "__init__.py": "registry of Gymnasium ids, read without importing bodies",
     "clips/generators/": "one generator of clips for each animal, and their registry",
     "clips/published.py": "catalog of published data sets, some of which are called like animals",
+    "clips/recorded.py": "how the benchmark divides the recordings of each animal",
 }
 
 # a room may import from the rooms on the lines above it, and from its own

@@ -65,7 +65,7 @@ def score(
 
     from mimic_envs import scoring
     from mimic_envs.mdp import actions
-    from mimic_envs.scoring import frozen, recording
+    from mimic_envs.scoring import frozen
 
     rules = frozen.get(protocol)
     if out is not None:
@@ -95,30 +95,41 @@ def score(
         results = scoring.score(
             env, chosen, source, label_of_clips, progress=report, starts=chosen_starts
         )
-    OUT.print(_clip_table(results))  # first, so that a full disk does not take that, too
+    _tell(results)
+    _write(env, results, path)
+    if rules.notice and source is not None:
+        say("note", rules.notice)
+    if plot:
+        _draw(results, path.with_suffix(".png"))
+
+
+def _tell(results: Any) -> None:
+    """Print scores; before anything is written, so that a full disk does not take them, too."""
+    OUT.print(_clip_table(results))
     OUT.print(f"[bold]score {results.score:.4f}[/bold]  {_explained(results)}")
-    if source is not None:
+    if results.clips is not None:
         say("before a limit", _published_units(results))
     else:
         say("besides", _besides(results))
-    results.save(path)
-    arrays, rollouts = path.with_suffix(".npz"), path.with_name(f"{path.stem}-rollouts.npz")
-    recording.save_scores(arrays, results)
-    if source is not None:
-        recording.Rollouts.of(env, results).save(rollouts)
     if results.grounded:
         say("followed", "grounded motions; scores are against the recordings")
-    if rules.notice and source is not None:
-        say("note", rules.notice)
     failed = sum(t.failed_at is not None for run in results.trajectories for t in run)
     if failed:
         say("warning", f"{failed} runs got actions that are no numbers; 0 from there on")
+
+
+def _write(env: Any, results: Any, path: pathlib.Path) -> None:
+    """Write results and arrays, and for tasks that follow clips the controls."""
+    from mimic_envs.scoring import recording
+
+    results.save(path)
     say("results", path)
+    arrays, rollouts = path.with_suffix(".npz"), path.with_name(f"{path.stem}-rollouts.npz")
+    recording.save_scores(arrays, results)
     say("arrays", arrays)
-    if source is not None:
+    if results.clips is not None:
+        recording.Rollouts.of(env, results).save(rollouts)
         say("controls", rollouts)
-    if plot:
-        _draw(results, path.with_suffix(".png"))
 
 
 def _draw(results: Any, picture: pathlib.Path) -> None:
