@@ -103,9 +103,22 @@ def _check_rows(env: Environment) -> None:
         if not isinstance(event, Event):
             raise ValueError(f"event {name!r} must be an Event, got {event!r}")
         _trace(event, env.body)
+    told = _told(env)
     for name in task.metrics:
+        if name in told:
+            raise ValueError(f"metric {name!r}: the task's info has that name")
         if name in ("score", "diverged") or name.startswith(("reward/", "limit/")):
             raise ValueError(f"metric {name!r}: the name is taken")
+
+
+def _told(env: Environment) -> set[str]:
+    """Names that the command tells users in `info`."""
+    command = env.task.command
+
+    def told(key: jax.Array) -> dict[str, jax.Array]:
+        return command.info(command.begin(typed(key), command.condition(), command.memory))
+
+    return set(jax.eval_shape(told, jax.ShapeDtypeStruct((2,), jnp.uint32)))
 
 
 def _trace(event: Event, body: bodies.Body) -> None:

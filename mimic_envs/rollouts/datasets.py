@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mimic_envs import bodies, physics
+from mimic_envs import bodies, physics, tasks
 from mimic_envs.rollouts import replay, variables
 from mimic_envs.rollouts.replay import Trial
 
@@ -55,13 +55,16 @@ def trials(dataset: xarray.Dataset, body: bodies.Body | None = None) -> Iterator
 
 
 def checked_body(dataset: xarray.Dataset, body: bodies.Body | None = None) -> bodies.Body:
-    """The body of a dataset.
+    """The body of a dataset; of a task that has an arena, the body in it.
 
     Raises:
         ValueError: It is not known here, or its model is not the recorded one.
     """
+    recorded, task = dataset.attrs.get("model_sha256"), str(dataset.attrs.get("task"))
     found = bodies.get(str(dataset.attrs.get("body"))) if body is None else body
-    if dataset.attrs.get("model_sha256") != variables.model_hash(found):
+    if body is None and recorded != variables.model_hash(found) and task in tasks.names():
+        found = tasks.make(task, found, "torque", {}).at.body
+    if recorded != variables.model_hash(found):
         raise ValueError(
             f"the dataset was recorded with another model of body {dataset.attrs.get('body')!r} "
             f"than {found.name!r} is here: give the body that it was recorded with"

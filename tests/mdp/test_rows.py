@@ -203,3 +203,9 @@ def test_a_spec_that_cannot_be_written_names_the_keyword() -> None:
 def test_an_id_is_of_one_animal(make_one) -> None:
     with pytest.raises(ValueError, match=r"MouseArm-v1 is the environment of body 'mouse_arm'"):
         make_one(ARM, body="worm", clips="builtin/tiny")
+
+
+def test_a_metric_cannot_have_the_name_of_what_the_command_tells() -> None:
+    """It would take its place in the info of the Gymnasium environments."""
+    with pytest.raises(ValueError, match="metric 'frame': the task's info has that name"):
+        mimic_envs.make("mouse_arm", metrics={"frame": lambda c: c.time_s})
