@@ -25,6 +25,7 @@ EXTRAS = {
     "sklearn": "analysis",
     "pynwb": "nwb",
     "ndx_pose": "nwb",
+    "submitit": "cluster",
     "playwright": "browser",
     "axe_playwright_python": "browser",
 }
