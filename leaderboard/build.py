@@ -12,7 +12,7 @@ import pathlib
 import shutil
 import sys
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -41,6 +41,8 @@ COLUMNS = {
 }
 """Metrics of the table of clips, and their titles."""
 THRESHOLDS = np.linspace(0, 1, 101)
+TRACKS = {"recordings": "", "generated": "generated/"}
+"""Tracks that have pages, the main one first, and their folders."""
 
 
 def build(
@@ -48,26 +50,29 @@ def build(
     submissions: pathlib.Path = verify.SUBMISSIONS,
     verified: pathlib.Path = verify.VERIFIED,
     protocol: str = PROTOCOL,
-    track: str = "generated",
+    track: str = "",
 ) -> None:
-    """Make the pages of a protocol and track.
+    """Make the pages of a protocol.
 
     Args:
         out: Folder of the pages; what an earlier build wrote there is replaced.
         submissions: Folder of submissions.
         verified: Folder of reports.
         protocol: Name of the protocol.
-        track: Its track.
+        track: The only track; if empty, recordings, and generated clips in a folder of that name.
     """
     extras.require("pages", "jinja2")
     check_folder(out)
     entries, left_out = ranking.collect(submissions, verified)
     for text in left_out:
         print(f"left out: {text}")
-    chosen = [e for e in entries if e.task[:2] == (protocol, track)]
-    site = Site(out, frozen.get(protocol), track, chosen)
-    site.write()
-    print(f"wrote {out / 'index.html'}: {len(chosen)} entries")
+    places = {track: ""} if track else TRACKS
+    for name, place in places.items():
+        chosen = [e for e in entries if e.task[:2] == (protocol, name)]
+        back = "../" if place else ""
+        others = {other: f"{back}{path}index.html" for other, path in places.items()}
+        Site(out / place, frozen.get(protocol), name, chosen, others).write()
+        print(f"wrote {out / place / 'index.html'}: {len(chosen)} entries")
 
 
 class Site:
@@ -78,10 +83,16 @@ class Site:
         protocol: The protocol.
         track: Its track.
         entries: What is shown, sorted.
+        tracks: First pages of all tracks by name, relative to this one's.
     """
 
     def __init__(
-        self, out: pathlib.Path, protocol: frozen.Protocol, track: str, entries: list[Entry]
+        self,
+        out: pathlib.Path,
+        protocol: frozen.Protocol,
+        track: str,
+        entries: list[Entry],
+        tracks: Mapping[str, str] | None = None,
     ) -> None:
         from leaderboard import svg  # the help must come without jinja2
 
@@ -98,6 +109,7 @@ class Site:
             bodies=self.bodies,
             protocol=protocol,
             track=track,
+            tracks=tracks or {track: "index.html"},
             tiers=TIERS,
             label=lambda body: body.replace("_", " "),
             date=_date,

@@ -85,7 +85,7 @@ def empty_site(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     from leaderboard import build
 
     root = tmp_path_factory.mktemp("nothing")
-    build.build(root / "site", root / "submissions", root / "verified")
+    build.build(root / "site", root / "submissions", root / "verified", track="generated")
     return root / "site"
 
 
@@ -96,5 +96,5 @@ def site(board: pathlib.Path, tmp_path_factory: pytest.TempPathFactory) -> pathl
     from leaderboard import build
 
     out = tmp_path_factory.mktemp("site")
-    build.build(out, board / "submissions", board / "verified")
+    build.build(out, board / "submissions", board / "verified", track="generated")
     return out

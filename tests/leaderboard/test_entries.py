@@ -167,7 +167,7 @@ def test_all_of_them_are_shown_with_their_verified_scores(
     assert min(by_method["pd"].score, by_method["ppo-with-pd"].score) > 0.5
     assert max(by_method["zero"].score, by_method["random"].score) < 0.5
     assert {e.rank for e in found} == {None}  # references, and two seeds only
-    build.build(tmp_path, board / "submissions", board / "verified")
+    build.build(tmp_path, board / "submissions", board / "verified", track="generated")
     page = (tmp_path / "bodies" / "mouse_arm.html").read_text()
     for one in found:
         report = verify.load(entry(board, named(one)), board / "verified")

@@ -203,7 +203,9 @@ class TestTextsThatPose:
         from leaderboard import build
 
         made_up.hand_in(tmp_path, "worm", "x", made_up.flat("worm", 0.8), authors=["\u05d0\u05d1"])
-        build.build(tmp_path / "site", tmp_path / "submissions", tmp_path / "verified")
+        build.build(
+            tmp_path / "site", tmp_path / "submissions", tmp_path / "verified", track="generated"
+        )
         assert "<bdi>\u05d0\u05d1</bdi>" in (tmp_path / "site" / "index.html").read_text()
 
 
@@ -413,7 +415,21 @@ def test_data_says_what_the_pages_say(site, board) -> None:
 def test_two_builds_are_the_same(site, board, tmp_path) -> None:
     from leaderboard import build
 
-    build.build(tmp_path, board / "submissions", board / "verified")
+    build.build(tmp_path, board / "submissions", board / "verified", track="generated")
     first = {p.relative_to(site): p.read_bytes() for p in site.rglob("*") if p.is_file()}
     again = {p.relative_to(tmp_path): p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
     assert first == again
+
+
+def test_recordings_come_first_and_link_to_the_generated_clips(board, tmp_path) -> None:
+    from leaderboard import build
+
+    build.build(tmp_path, board / "submissions", board / "verified")
+    first, other = (tmp_path / place / "index.html" for place in ("", "generated"))
+    assert "the recorded motion of a real one" in first.read_text()
+    assert NO_ENTRY in first.read_text()
+    assert "motion that a program generated" in other.read_text()
+    assert "good" in other.read_text()
+    assert "generated/index.html" in Page(first).links
+    assert "../index.html" in Page(other).links
+    assert "../../index.html" in Page(tmp_path / "generated" / "bodies" / "worm.html").links
