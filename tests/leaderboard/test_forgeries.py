@@ -284,11 +284,11 @@ class TestDeclarations:
         ):
             assert words in said
 
-    def test_closed_tracks_and_unknown_controllers(self, pd) -> None:
+    def test_other_tracks_and_unknown_controllers(self, pd) -> None:
         pd.record(controller="pid")
         assert "unknown controller 'pid'; did you mean 'pd'" in pd.said()
         pd.record(track="recordings")
-        assert "unknown body of track 'recordings' 'worm'" in pd.said()
+        assert "was scored on other clips than 'recordings/test'" in pd.said()
 
 
 class TestFolders:

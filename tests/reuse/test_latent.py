@@ -149,7 +149,7 @@ def test_an_action_is_held(plain: str) -> None:
     for i in range(5):
         state = step(env, state, jnp.full(LATENTS, 0.1 * (i + 1)))
         seen.append((float(state.remembered["held_action"][0]), int(state.obs["task"][-1])))
-    assert seen == pytest.approx([(0.1, 1), (0.1, 2), (0.1, 0), (0.4, 1), (0.4, 2)])
+    np.testing.assert_allclose(seen, [(0.1, 1), (0.1, 2), (0.1, 0), (0.4, 1), (0.4, 2)], rtol=1e-6)
 
 
 def test_what_is_remembered_begins_anew_with_each_episode(plain: str) -> None:
