@@ -104,11 +104,11 @@ class TestReplay:
     def test_what_cannot_be_a_run(self, env) -> None:
         good = Rollouts.of(env, score(env, controllers.make("zero", env)))
         moved = good.qpos.copy()
-        moved[1, 0] += 1e-6
+        moved[1, 0] += 1e-4  # sines of another computer differ by less
         wild = good.actions.copy()
         wild[0, 3, 2] = np.nan
         cases = {
-            "clip .* does not start where the reference does": {"qpos": moved},
+            "clip .* does not start where the protocol does": {"qpos": moved},
             "not all numbers from -1 to 1": {"actions": wild},
             "actions has shape": {"actions": good.actions[:, :-1]},
             "steps that the clips do not have": {"failed_at": good.failed_at - 5},
