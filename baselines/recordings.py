@@ -49,7 +49,13 @@ class Publish:
     """Folder for pictures of learning curves, <body>.png; needs matplotlib."""
 
     def run(self, console: Console) -> None:
-        """Score and copy, run by run."""
+        """Score and copy, run by run.
+
+        Raises:
+            ValueError: No run is given, or see `publish`.
+        """
+        if not self.runs:
+            raise ValueError("give the folder of a run of baselines.train, or of several")
         for run in self.runs:
             said = publish(run, self.out, self.hardware)
             body, parts = said["body"], said["parts"]

@@ -215,7 +215,7 @@ COMMANDS = [
 TRAINERS = [
     Command("baselines.train", train.Arguments, train.main),
     Command("baselines.distill", distill.Arguments, distill.main),
-    Command("baselines.recordings", recordings.Prepare, recordings.main, ("prepare",)),
+    Command("baselines.recordings", recordings.Publish, recordings.main),
     program("baselines.plot", plot.Arguments),
     Command("baselines.tune_balance", tune_balance.Arguments, tune_balance.main),
 ]
