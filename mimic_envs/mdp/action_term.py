@@ -189,15 +189,6 @@ class ActionTerm:
             "'pd_residual', or a controller that aims, such as 'mpc'"
         )
 
-
-def _with_params(term: ActionTerm, children: tuple[Any]) -> ActionTerm:
-    """The term with other arrays, for JAX."""
-    if not jax.tree.leaves(children) and not jax.tree.leaves(term.params):
-        return term
-    other = copy.copy(term)
-    object.__setattr__(other, "_params", children[0])
-    return other
-
     def nearest(
         self, command: Command, state: Any, physics: PhysicsState, control: jax.Array
     ) -> jax.Array:
@@ -209,3 +200,12 @@ def _with_params(term: ActionTerm, children: tuple[Any]) -> ActionTerm:
             ValueError: There is none.
         """
         return jnp.clip(self.action(command, state, physics, control), -1.0, 1.0)
+
+
+def _with_params(term: ActionTerm, children: tuple[Any]) -> ActionTerm:
+    """The term with other arrays, for JAX."""
+    if not jax.tree.leaves(children) and not jax.tree.leaves(term.params):
+        return term
+    other = copy.copy(term)
+    object.__setattr__(other, "_params", children[0])
+    return other
