@@ -6,8 +6,6 @@ from typing import Any
 
 import mujoco
 
-from mimic_envs.bodies import Body
-
 
 def floor_of(spec: mujoco.MjSpec) -> mujoco.MjsGeom:
     """Return the floor of a model: its one plane, which must be horizontal.
@@ -23,15 +21,6 @@ def floor_of(spec: mujoco.MjSpec) -> mujoco.MjsGeom:
             f"the world, to be put into an arena; it has {len(planes)} planes"
         )
     return planes[0]
-
-
-def floor_height(body: Body) -> float:
-    """Height of the floor of an animal on its own floor, in length units.
-
-    Raises:
-        ValueError: See `floor_of`.
-    """
-    return float(floor_of(body.spec()).pos[2])
 
 
 def add_solid(spec: mujoco.MjSpec, floor: mujoco.MjsGeom, name: str, **shape: Any) -> Any:

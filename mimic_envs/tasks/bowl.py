@@ -127,10 +127,8 @@ class Bowls(Timed):
     def begin(self, key: jax.Array, condition: dict[str, Any], memory: Any) -> Escape:
         """See `Command.begin`."""
         which, turn = jax.random.split(jax.random.fold_in(key, 11))
-        drawn = jax.random.randint(which, (), 0, TERRAINS, jnp.int32)
-        terrain = jnp.asarray(condition["terrain"], jnp.int32)
         return Escape(
-            terrain=jnp.where(terrain < 0, drawn, terrain),
+            terrain=choices.chance_index(which, condition["terrain"], TERRAINS),
             heading=choices.chance(turn, condition["heading"], -np.pi, np.pi),
             escaped=jnp.zeros((), bool),
             step=jnp.zeros((), jnp.int32),

@@ -63,6 +63,12 @@ def checked(choices: Mapping[str, Choice], chosen: Mapping[str, Any]) -> dict[st
     }
 
 
+def chance_index(key: jax.Array, chosen: jax.Array, count: int) -> jax.Array:
+    """Return the index that was chosen, int32, or any below a count if that is negative."""
+    drawn = jax.random.randint(key, (), 0, count, jnp.int32)
+    return jnp.where(chosen < 0, drawn, chosen).astype(jnp.int32)
+
+
 def chance(key: jax.Array, chosen: jax.Array, low: Any, high: Any) -> jax.Array:
     """Return what was chosen, or a number that is uniform between bounds if that is NaN."""
     drawn = jax.random.uniform(key, (), jnp.float32, low, high)

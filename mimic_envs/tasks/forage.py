@@ -156,10 +156,6 @@ class Find(Timed):
             change=jnp.where(begun, change, 0.0),
         )
 
-    def goal(self, state: Treats) -> Treats:
-        """See `Command.goal`."""
-        return state
-
     def info(self, state: Treats) -> dict[str, jax.Array]:
         """The number of treats that have been eaten, and the scent."""
         return {"treats": jnp.sum(~state.left).astype(jnp.int32), "scent": state.scent}

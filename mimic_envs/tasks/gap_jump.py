@@ -20,13 +20,10 @@ import numpy as np
 from mimic_envs import arenas, bodies
 from mimic_envs.arenas.corridor import Corridors
 from mimic_envs.mdp import indices, observations, rewards
-from mimic_envs.mdp.command import Start
 from mimic_envs.mdp.context import Context
 from mimic_envs.mdp.rows import Cost, Metric, Observation, Reward, Rows, Termination
-from mimic_envs.tasks import choices, standing, starts
-from mimic_envs.tasks.choices import Choice
-from mimic_envs.tasks.gaps import BEYOND, Speed, start_spread
-from mimic_envs.tasks.timed import Timed
+from mimic_envs.tasks import standing, starts
+from mimic_envs.tasks.lanes import BEYOND, InLane, Speed
 from mimic_envs.validation import POSITIVE, Range, check_fields
 
 NAME = "gap_jump"
@@ -41,7 +38,6 @@ HOLD, DECIDE, JUMP = range(3)
 _PLATFORM = 1.875  # length of the first platform, in L: 0.3 m for the rat
 _BEHIND = 0.625  # of it, behind the start, in L
 _RISE = 0.125  # of the landing platform, in L: 0.02 m for the rat
-_ASIDE, _TURN = 0.5, 0.1  # largest distance aside, in L, and angle of a start, rad
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,69 +89,21 @@ class Trial(NamedTuple):
     meta_fields=["arena", "step_s", "steps"],
 )
 @dataclasses.dataclass(frozen=True, eq=False)
-class Jump(Timed):
-    """Wait, decide, jump.
+class Jump(InLane):
+    """Wait, decide, jump; each lane has one gap, so `edges` are (lanes, 2).
 
     Attributes:
-        edges: World x at which each gap begins and ends, (lanes, 2), length units.
-        lanes: World y of the lanes' middles, (lanes,), length units.
-        arena: The arena.
         step_s: Time of a control step, s.
     """
 
-    edges: jax.Array | np.ndarray
-    lanes: jax.Array | np.ndarray
-    arena: Corridors
     step_s: float
-
-    @property
-    def choices(self) -> dict[str, Choice]:
-        """Number of the gap; place aside in body lengths; heading in rad from the lane."""
-        half = 0.5 * self.arena.half_width / self.arena.body_length
-        last = len(self.arena.gap_lengths) - 1
-        return {
-            "lane": Choice(0, last, integer=True),
-            "aside": Choice(-half, half),
-            "heading": Choice(),
-        }
-
-    @property
-    def trials(self) -> dict[str, tuple[dict[str, Any], int]]:
-        """Fifty starts for each gap, the same ones for all gaps."""
-        return {
-            f"gap_{length:g}_L_start_{k}": (
-                {"lane": lane, "aside": aside, "heading": turn},
-                self.steps,
-            )
-            for lane, length in enumerate(self.arena.gap_lengths)
-            for k, (aside, turn) in enumerate(start_spread(REPEATS, _ASIDE, _TURN))
-        }
+    repeats, aside, turn = REPEATS, 0.5, 0.1
 
     def begin(self, key: jax.Array, condition: dict[str, Any], memory: Any) -> Trial:
         """See `Command.begin`."""
-        keys = jax.random.split(jax.random.fold_in(key, 11), 3)
-        drawn = jax.random.randint(keys[0], (), 0, len(self.lanes), jnp.int32)
-        lane = jnp.asarray(condition["lane"], jnp.int32)
-        lane = jnp.where(lane < 0, drawn, lane)
         none, no = jnp.zeros((), jnp.int32), jnp.zeros((), bool)
-        aside = choices.chance(keys[1], condition["aside"], -_ASIDE, _ASIDE)
-        return Trial(
-            lane=lane,
-            aside=aside * self.arena.body_length,
-            heading=choices.chance(keys[2], condition["heading"], -_TURN, _TURN),
-            phase=none,
-            early=no,
-            behind=none,
-            landed=no,
-            edges=jnp.asarray(self.edges)[lane],
-            middle=jnp.asarray(self.lanes)[lane],
-            step=none,
-        )
-
-    def start(self, state: Trial, key: jax.Array) -> Start:
-        """See `Command.start`."""
-        place = jnp.stack([jnp.zeros(()), state.middle + state.aside])
-        return self.starts.start(jnp.int32(0), state.heading, place)
+        drawn = self.drawn(key, condition)
+        return Trial(phase=none, early=no, behind=none, landed=no, **drawn)
 
     def update(self, state: Trial, context: Context) -> Trial:
         """See `Command.update`."""
@@ -171,10 +119,6 @@ class Jump(Timed):
         landed = state.landed | there
         return state._replace(phase=phase, early=early, behind=behind, landed=landed)
 
-    def goal(self, state: Trial) -> Trial:
-        """See `Command.goal`."""
-        return state
-
     def over(self, state: Trial) -> jax.Array:
         """Whether the time of the episode, or that to decide, has passed."""
         late = state.step >= round((HOLD_S + DECIDE_S) / self.step_s)
@@ -184,11 +128,6 @@ class Jump(Timed):
         """Lane, length of its gap in body lengths, and phase."""
         length = (state.edges[1] - state.edges[0]) / self.arena.body_length
         return {"lane": state.lane, "gap_length": length, "phase": state.phase}
-
-    @property
-    def identity(self) -> str:
-        """See `Command.identity`."""
-        return repr(self.arena)
 
 
 def phase(c: Context) -> jax.Array:

@@ -18,12 +18,10 @@ import numpy as np
 from mimic_envs import arenas, bodies
 from mimic_envs.arenas.corridor import Corridors
 from mimic_envs.mdp import indices, observations, rewards
-from mimic_envs.mdp.command import Start
 from mimic_envs.mdp.context import Context
 from mimic_envs.mdp.rows import Cost, Metric, Observation, Reward, Rows, Termination
-from mimic_envs.tasks import choices, standing, starts
-from mimic_envs.tasks.choices import Choice
-from mimic_envs.tasks.timed import Timed
+from mimic_envs.tasks import standing, starts
+from mimic_envs.tasks.lanes import BEYOND, InLane, Speed
 from mimic_envs.validation import POSITIVE, Range, check_fields
 
 NAME = "gaps"
@@ -31,13 +29,9 @@ GAP_LENGTHS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2)
 """In body lengths."""
 REPEATS = 10
 """Scored starts for each length."""
-BEYOND = 0.25
-"""How far behind a gap the root must be for the gap to count as crossed, in body lengths."""
 SEEN = 3
 """Gaps ahead that are observed."""
 _FAR = 10.0  # where gaps are observed that the lane does not have, in L
-_ASIDE = 2.0  # largest distance of a start from the middle of the lane, in L
-_TURN = 0.3  # largest angle between a start's heading and the lane, rad
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,21 +49,6 @@ class Options:
         check_fields(self)
         if not self.gap_lengths:
             raise ValueError("gap_lengths must name at least one length, got ()")
-
-
-def start_spread(count: int, aside: float, turn: float) -> list[tuple[float, float]]:
-    """Return places and headings that fill a rectangle evenly: additive recurrences.
-
-    The steps are powers of 0.7549, the plastic constant's inverse, as in Roberts' R2 sequence.
-
-    Args:
-        count: How many.
-        aside: Largest place, in any unit.
-        turn: Largest heading, in any unit.
-    """
-    steps = np.power(0.7548776662466927, (1, 2))
-    spread = np.modf(0.5 + np.arange(1, count + 1)[:, None] * steps)[0] * 2 - 1
-    return [(float(aside * a), float(turn * b)) for a, b in spread]
 
 
 class Crossing(NamedTuple):
@@ -100,63 +79,14 @@ class Crossing(NamedTuple):
     meta_fields=["arena", "steps"],
 )
 @dataclasses.dataclass(frozen=True, eq=False)
-class Cross(Timed):
-    """Cross the gaps of a lane.
+class Cross(InLane):
+    """Cross the gaps of a lane; `edges` are (lanes, gaps, 2)."""
 
-    Attributes:
-        edges: World x at which gaps begin and end, (lanes, gaps, 2), length units.
-        lanes: World y of the lanes' middles, (lanes,), length units.
-        arena: The arena.
-    """
-
-    edges: jax.Array | np.ndarray
-    lanes: jax.Array | np.ndarray
-    arena: Corridors
-
-    @property
-    def choices(self) -> dict[str, Choice]:
-        """Number of the lane; place aside in body lengths; heading in rad from the lane."""
-        half = 0.5 * self.arena.half_width / self.arena.body_length
-        return {
-            "lane": Choice(0, len(self.arena.gap_lengths) - 1, integer=True),
-            "aside": Choice(-half, half),
-            "heading": Choice(),
-        }
-
-    @property
-    def trials(self) -> dict[str, tuple[dict[str, Any], int]]:
-        """Ten starts for each length of the gaps, the same ones for all lengths."""
-        return {
-            f"gap_{length:g}_L_start_{k}": (
-                {"lane": lane, "aside": aside, "heading": turn},
-                self.steps,
-            )
-            for lane, length in enumerate(self.arena.gap_lengths)
-            for k, (aside, turn) in enumerate(start_spread(REPEATS, _ASIDE, _TURN))
-        }
+    repeats, aside, turn = REPEATS, 2.0, 0.3
 
     def begin(self, key: jax.Array, condition: dict[str, Any], memory: Any) -> Crossing:
         """See `Command.begin`."""
-        keys = jax.random.split(jax.random.fold_in(key, 11), 3)
-        drawn = jax.random.randint(keys[0], (), 0, len(self.lanes), jnp.int32)
-        lane = jnp.asarray(condition["lane"], jnp.int32)
-        lane = jnp.where(lane < 0, drawn, lane)
-        none = jnp.zeros((), jnp.int32)
-        aside = choices.chance(keys[1], condition["aside"], -_ASIDE, _ASIDE)
-        return Crossing(
-            lane=lane,
-            aside=aside * self.arena.body_length,
-            heading=choices.chance(keys[2], condition["heading"], -_TURN, _TURN),
-            crossed=none,
-            edges=jnp.asarray(self.edges)[lane],
-            middle=jnp.asarray(self.lanes)[lane],
-            step=none,
-        )
-
-    def start(self, state: Crossing, key: jax.Array) -> Start:
-        """See `Command.start`."""
-        place = jnp.stack([jnp.zeros(()), state.middle + state.aside])
-        return self.starts.start(jnp.int32(0), state.heading, place)
+        return Crossing(crossed=jnp.zeros((), jnp.int32), **self.drawn(key, condition))
 
     def update(self, state: Crossing, context: Context) -> Crossing:
         """See `Command.update`."""
@@ -164,19 +94,10 @@ class Cross(Timed):
         now = jnp.sum(beyond >= state.edges[:, 1], dtype=jnp.int32)
         return state._replace(crossed=jnp.maximum(state.crossed, now))
 
-    def goal(self, state: Crossing) -> Crossing:
-        """See `Command.goal`."""
-        return state
-
     def info(self, state: Crossing) -> dict[str, jax.Array]:
         """Lane, length of its gaps in body lengths, and gaps crossed."""
         length = (state.edges[0, 1] - state.edges[0, 0]) / self.arena.body_length
         return {"lane": state.lane, "gap_length": length, "gaps_crossed": state.crossed}
-
-    @property
-    def identity(self) -> str:
-        """See `Command.identity`."""
-        return repr(self.arena)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -229,22 +150,6 @@ class Lane:
         return jnp.stack(
             [behind, last, self.half_width - left, self.half_width + left, x, y, share]
         )
-
-
-@dataclasses.dataclass(frozen=True)
-class Speed:
-    """Speed along the lane relative to the animal's largest, 0 to 1.
-
-    Attributes:
-        full: Speed that counts as 1, length units per second.
-    """
-
-    full: float
-
-    def __call__(self, c: Context) -> jax.Array:
-        """Return it."""
-        velocity = c.root_axes @ observations.root_linear_velocity(c)
-        return jnp.clip(velocity[0] / self.full, 0.0, 1.0)
 
 
 def share_crossed(c: Context) -> jax.Array:

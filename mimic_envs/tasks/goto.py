@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import math
 from typing import Annotated, Any, NamedTuple
 
 import jax
@@ -22,18 +21,17 @@ from mimic_envs import bodies
 from mimic_envs.mdp import heading, indices, observations, terminations
 from mimic_envs.mdp.context import Context
 from mimic_envs.mdp.rows import Metric, Observation, Reward, Rows, Termination
-from mimic_envs.tasks import choices, starts
+from mimic_envs.tasks import sector, starts
 from mimic_envs.tasks.choices import Choice
+from mimic_envs.tasks.sector import Sector
 from mimic_envs.tasks.timed import Timed
 from mimic_envs.tasks.velocity import episode_steps, require_pace
 from mimic_envs.validation import POSITIVE, check_fields
 
 NAME = "goto"
 EPISODE_S, CRAWLING_EPISODE_S = 6.0, 40.0
-NEAREST, FARTHEST = 1.5, 5.0
-"""Distances of the place at the beginning, body lengths."""
-WIDEST_DEG = 120.0
-"""Largest bearing of the place at the beginning, degrees."""
+SECTOR = Sector(nearest=1.5, farthest=5.0, widest_deg=120.0)
+"""Where the place is at the beginning."""
 NEAR = 0.25
 """Distance within which the animal is there, body lengths."""
 SCORED_DISTANCES = (1.5, 3.0, 5.0)
@@ -93,36 +91,18 @@ class GoTo(Timed):
     @property
     def choices(self) -> dict[str, Choice]:
         """Distance in body lengths and bearing in rad of the place, and those of every task."""
-        widest = math.radians(WIDEST_DEG)
-        return {
-            "distance": Choice(NEAREST, FARTHEST),
-            "bearing": Choice(-widest, widest),
-            **super().choices,
-        }
+        return {**SECTOR.choices, **super().choices}
 
     @property
     def trials(self) -> dict[str, tuple[dict[str, Any], int]]:
         """Three distances, each at four bearings."""
-        return {
-            f"{distance:.1f}_L_at_{bearing:.0f}_deg": (
-                {
-                    "distance": distance,
-                    "bearing": math.radians(bearing),
-                    "heading": 0.0,
-                    "start": 0,
-                },
-                self.steps,
-            )
-            for distance in SCORED_DISTANCES
-            for bearing in SCORED_BEARINGS_DEG
-        }
+        return sector.trials(SCORED_DISTANCES, SCORED_BEARINGS_DEG, self.steps)
 
     def begin(self, key: jax.Array, condition: dict[str, Any], memory: Any) -> Place:
         """See `Command.begin`."""
-        keys, widest = jax.random.split(jax.random.fold_in(key, 11), 4), math.radians(WIDEST_DEG)
-        angle = choices.chance(keys[0], condition["heading"], -math.pi, math.pi)
-        bearing = choices.chance(keys[1], condition["bearing"], -widest, widest)
-        far = choices.chance(keys[2], condition["distance"], NEAREST, FARTHEST) * self.length
+        keys = jax.random.split(jax.random.fold_in(key, 11), 4)
+        angle, bearing, far = SECTOR.drawn(keys, condition)
+        far = far * self.length
         direction = jnp.stack([jnp.cos(angle + bearing), jnp.sin(angle + bearing)])
         return Place(
             step=jnp.zeros((), jnp.int32),
@@ -146,10 +126,6 @@ class GoTo(Timed):
             reached=state.reached | (distance <= NEAR * self.length),
         )
 
-    def goal(self, state: Place) -> Place:
-        """See `Command.goal`."""
-        return state
-
     def info(self, state: Place) -> dict[str, jax.Array]:
         """World position of the place, and its distance, length units."""
         return {"goal_x": state.goal[0], "goal_y": state.goal[1], "goal_distance": state.distance}
@@ -167,7 +143,7 @@ class Direction:
     def __call__(self, c: Context) -> jax.Array:
         """Return them."""
         distance, bearing = heading.bearing(c, c.goal.goal)
-        share = distance / (FARTHEST * self.length)
+        share = distance / (SECTOR.farthest * self.length)
         return jnp.stack([share, jnp.cos(bearing), jnp.sin(bearing)])
 
 

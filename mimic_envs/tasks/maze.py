@@ -22,8 +22,9 @@ from mimic_envs.mdp import heading, indices, observations, rewards
 from mimic_envs.mdp.command import Start
 from mimic_envs.mdp.context import Context
 from mimic_envs.mdp.rows import Cost, Metric, Observation, Reward, Rows, Termination
-from mimic_envs.tasks import standing, starts
+from mimic_envs.tasks import choices, standing, starts
 from mimic_envs.tasks.choices import Choice
+from mimic_envs.tasks.forage import share_eaten
 from mimic_envs.tasks.timed import Timed
 from mimic_envs.validation import POSITIVE, Range, check_fields
 
@@ -131,8 +132,7 @@ class Forage(Timed):
     def begin(self, key: jax.Array, condition: dict[str, Any], memory: Any) -> Search:
         """See `Command.begin`."""
         first, second = jax.random.split(jax.random.fold_in(key, 11))
-        maze = jnp.asarray(condition["maze"], jnp.int32)
-        maze = jnp.where(maze < 0, jax.random.randint(first, (), 0, COUNT, jnp.int32), maze)
+        maze = choices.chance_index(first, condition["maze"], COUNT)
         free = jnp.asarray(self.free)[maze]
         drawn = free[jax.random.randint(second, (), 0, len(free), jnp.int32)]
         cell = jnp.asarray(condition["cell"], jnp.int32)
@@ -229,11 +229,6 @@ class Scent:
         ways = jnp.linalg.norm(c.goal.treats - c.root_position[:2], axis=-1) / self.width
         scent = jnp.sum(jnp.where(c.goal.left, jnp.exp(-0.5 * ways**2), 0.0))
         return jnp.stack([scent, share_eaten(c)])
-
-
-def share_eaten(c: Context) -> jax.Array:
-    """Score of a frame: treats eaten so far, relative to all, 0 to 1."""
-    return jnp.mean(~c.goal.left, dtype=jnp.float32)
 
 
 def eaten_now(c: Context) -> jax.Array:

@@ -21,7 +21,7 @@ from mimic_envs import bodies
 from mimic_envs.mdp import indices, observations, rewards
 from mimic_envs.mdp.context import Context
 from mimic_envs.mdp.rows import Cost, Metric, Observation, Reward, Rows
-from mimic_envs.tasks import starts
+from mimic_envs.tasks import choices, starts
 from mimic_envs.tasks.choices import Choice
 from mimic_envs.tasks.timed import Timed
 from mimic_envs.validation import POSITIVE, check_fields
@@ -120,8 +120,7 @@ class Targets(Timed):
         """See `Command.begin`. No target follows itself."""
         keys, total = jax.random.split(jax.random.fold_in(key, 11), 3), len(self.body.targets)
         count = -(-self.steps // self.hold)
-        first = jax.random.randint(keys[0], (), 0, total, jnp.int32)
-        first = jnp.where(condition["target"] < 0, first, condition["target"])
+        first = choices.chance_index(keys[0], condition["target"], total)
         moves = jax.random.randint(keys[1], (count,), 1, max(total, 2), jnp.int32)
         drawn = (first + jnp.cumsum(moves) - moves[0]) % total
         chosen = jnp.where(jnp.arange(count) == 0, first, condition["then_target"])

@@ -152,10 +152,6 @@ class Rear(Timed):
             times=state.times + counts,
         )
 
-    def goal(self, state: Rears) -> Rears:
-        """See `Command.goal`."""
-        return state
-
     def info(self, state: Rears) -> dict[str, jax.Array]:
         """See `Command.info`."""
         return {"heading": state.heading, "rears": state.times}

@@ -17,6 +17,7 @@ from mimic_envs.mdp import heading, observations, terminations
 from mimic_envs.mdp.command import Start
 from mimic_envs.mdp.context import Context
 from mimic_envs.mdp.indices import Indices
+from mimic_envs.mdp.poses import floor_height
 from mimic_envs.mdp.rows import Observation, Rows
 from mimic_envs.mdp.terminations import Fallen
 from mimic_envs.tasks import starts
@@ -79,7 +80,7 @@ def _stood(animal: bodies.Body) -> tuple[np.ndarray, Measures]:
     mujoco.mj_kinematics(model, data)
     feet = np.array([data.body(name).xpos for name in animal.feet])
     root = data.body(animal.root_body).xpos
-    heights = Measures(arenas.floor_height(animal), float(root[2]), feet[:, 2])
+    heights = Measures(floor_height(animal), float(root[2]), feet[:, 2])
     return np.asarray(feet[:, :2], np.float32), heights
 
 
@@ -131,7 +132,7 @@ def fallen(body: bodies.Body, terrain: bool = False) -> Fallen:
             at its height everywhere.
     """
     animal = own(body)
-    ground = OnTerrain(arenas.floor_height(animal)) if terrain else None
+    ground = OnTerrain(floor_height(animal)) if terrain else None
     return terminations.fallen(animal, ground)
 
 

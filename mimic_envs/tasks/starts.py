@@ -17,6 +17,7 @@ from mimic_envs.clips import kinematics, plane
 from mimic_envs.mdp import heading
 from mimic_envs.mdp.command import Start
 from mimic_envs.mdp.poses import rest_qpos, standing_qpos
+from mimic_envs.tasks import choices
 
 
 @functools.partial(
@@ -51,8 +52,7 @@ class Starts:
 
     def draw(self, key: jax.Array, chosen: jax.Array) -> jax.Array:
         """Return the index of a state, int32: the chosen one, or any if that is negative."""
-        any_one = jax.random.randint(key, (), 0, self.count, jnp.int32)
-        return jnp.where(chosen < 0, any_one, chosen).astype(jnp.int32)
+        return choices.chance_index(key, chosen, self.count)
 
     def start(self, index: jax.Array, angle: jax.Array, place: Any = (0.0, 0.0)) -> Start:
         """Return a state, turned and moved along the floor; a gather, no forward kinematics.

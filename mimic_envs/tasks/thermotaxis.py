@@ -136,12 +136,11 @@ class Seek(Timed):
     def begin(self, key: jax.Array, condition: dict[str, Any], memory: Any) -> Warmth:
         """See `Command.begin`."""
         keys, none = jax.random.split(jax.random.fold_in(key, 11), 3), jnp.zeros(())
-        field = jax.random.randint(keys[0], (), 0, len(FIELDS), jnp.int32)
         return Warmth(
             step=jnp.zeros((), jnp.int32),
             start=self.starts.draw(keys[1], condition["start"]),
             heading=choices.chance(keys[2], condition["heading"], -math.pi, math.pi),
-            field=jnp.where(condition["field"] < 0, field, condition["field"]).astype(jnp.int32),
+            field=choices.chance_index(keys[0], condition["field"], len(FIELDS)),
             difference=none,
             sensed=none,
             change=none,
@@ -170,10 +169,6 @@ class Seek(Timed):
             gain=jnp.where(begun, gain, 0.0),
             found=state.found | (jnp.abs(difference) <= FOUND_C),
         )
-
-    def goal(self, state: Warmth) -> Warmth:
-        """See `Command.goal`."""
-        return state
 
     def info(self, state: Warmth) -> dict[str, jax.Array]:
         """Index of the field, and the true temperature at the head, degrees Celsius."""

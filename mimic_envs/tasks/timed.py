@@ -19,6 +19,8 @@ from mimic_envs.tasks.starts import Starts
 class Timed(Command):
     """Base of commands. Their state is a named tuple with at least `step`, `start`, `heading`.
 
+    It is their goal, too, where they have no `goal` of their own.
+
     Attributes:
         starts: Poses in which episodes begin.
         steps: Control steps of an episode.
@@ -49,6 +51,10 @@ class Timed(Command):
     def advance(self, state: Any, key: jax.Array) -> Any:
         """Count the step."""
         return state._replace(step=state.step + 1)
+
+    def goal(self, state: Any) -> Any:
+        """See the class."""
+        return state
 
     def over(self, state: Any) -> jax.Array:
         """Whether the time of the episode has passed."""

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import math
 from typing import Annotated, Any, NamedTuple
 
 import jax
@@ -25,8 +24,9 @@ from mimic_envs.mdp import indices, observations, terminations
 from mimic_envs.mdp.context import Context
 from mimic_envs.mdp.poses import floor_height
 from mimic_envs.mdp.rows import Metric, Observation, Reward, Rows, Termination
-from mimic_envs.tasks import choices, starts
+from mimic_envs.tasks import sector, starts
 from mimic_envs.tasks.choices import Choice
+from mimic_envs.tasks.sector import Sector
 from mimic_envs.tasks.timed import Timed
 from mimic_envs.tasks.velocity import require_pace
 from mimic_envs.validation import POSITIVE, check_fields
@@ -34,8 +34,8 @@ from mimic_envs.validation import POSITIVE, check_fields
 NAME = "two_touch"
 HEIGHT, RADIUS = 0.14 / 0.16, 0.025 / 0.16
 """Height of the orb above the floor and its radius, body lengths."""
-NEAREST, FARTHEST, WIDEST_DEG = 0.4, 0.8, 60.0
-"""Horizontal distances of the orb, body lengths, and its largest bearing, degrees."""
+SECTOR = Sector(nearest=0.4, farthest=0.8, widest_deg=60.0)
+"""Where the orb is, seen from above."""
 AFTER_S, WINDOW_S = 0.8, 0.1
 """Time from the first touch to the second, and how far off it may be, s."""
 PAIRS = 5
@@ -101,36 +101,17 @@ class TouchTwice(Timed):
     @property
     def choices(self) -> dict[str, Choice]:
         """Distance in body lengths and bearing in rad of the orb, and those of every task."""
-        widest = math.radians(WIDEST_DEG)
-        return {
-            "distance": Choice(NEAREST, FARTHEST),
-            "bearing": Choice(-widest, widest),
-            **super().choices,
-        }
+        return {**SECTOR.choices, **super().choices}
 
     @property
     def trials(self) -> dict[str, tuple[dict[str, Any], int]]:
         """Eight places of the orb: near and far, at four bearings."""
-        return {
-            f"{distance:.1f}_L_at_{angle}_deg": (
-                {
-                    "distance": distance,
-                    "bearing": math.radians(angle),
-                    "heading": 0.0,
-                    "start": 0,
-                },
-                self.steps,
-            )
-            for distance in (0.5, 0.7)
-            for angle in (-45, -15, 15, 45)
-        }
+        return sector.trials((0.5, 0.7), (-45, -15, 15, 45), self.steps)
 
     def begin(self, key: jax.Array, condition: dict[str, Any], memory: Any) -> Touches:
         """See `Command.begin`."""
-        keys, widest = jax.random.split(jax.random.fold_in(key, 11), 4), math.radians(WIDEST_DEG)
-        angle = choices.chance(keys[0], condition["heading"], -math.pi, math.pi)
-        bearing = choices.chance(keys[1], condition["bearing"], -widest, widest)
-        far = choices.chance(keys[2], condition["distance"], NEAREST, FARTHEST)
+        keys = jax.random.split(jax.random.fold_in(key, 11), 4)
+        angle, bearing, far = SECTOR.drawn(keys, condition)
         length, none = self.body.body_length, jnp.zeros((), jnp.int32)
         height = jnp.float32(floor_height(self.body) / length + HEIGHT)
         direction = far * jnp.cos(angle + bearing), far * jnp.sin(angle + bearing), height
@@ -169,10 +150,6 @@ class TouchTwice(Timed):
             gained=gained,
             succeeded=state.succeeded | second,
         )
-
-    def goal(self, state: Touches) -> Touches:
-        """See `Command.goal`."""
-        return state
 
     def info(self, state: Touches) -> dict[str, jax.Array]:
         """World position of the orb, and the numbers of right touches and of pairs."""

@@ -13,7 +13,7 @@ import pytest
 from mimic_envs import arenas, bodies
 from mimic_envs.arenas import ground
 from mimic_envs.arenas.bowl import Bowl
-from mimic_envs.mdp import indices, observations
+from mimic_envs.mdp import indices, observations, poses
 from mimic_envs.rollouts import variables
 
 WALKERS = ("fly", "rodent", "stick_insect")
@@ -97,4 +97,4 @@ def test_an_arena_needs_one_level_floor() -> None:
 
 def test_floors_are_where_the_bodies_say(walker: bodies.Body) -> None:
     floor = walker.model.geom("floor")
-    assert ground.floor_height(walker) == floor.pos[2]
+    assert poses.floor_height(walker) == floor.pos[2]
