@@ -46,7 +46,7 @@ DONE = "finished"
 
 @dataclasses.dataclass(frozen=True)
 class Arguments:
-    """What is compared, how often, and for how long."""
+    """Arguments of a comparison: algorithms, seeds and duration."""
 
     env: str
     """Environment id."""

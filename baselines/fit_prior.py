@@ -39,6 +39,7 @@ from mimic_envs.reuse import decoder as decoders
 from mimic_envs.reuse import prior as priors
 from mimic_envs.reuse.decoder import PROPRIOCEPTION, Decoder
 from mimic_envs.scoring import policies, safetensors
+from mimic_envs.scoring.intention import LOG_STD_RANGE
 from mimic_envs.scoring.mlp import normalised
 from mimic_envs.scoring.policy import Policy
 
@@ -77,7 +78,7 @@ class Arguments:
 
 
 class Samples:
-    """What the encoder says along imitated motions, each (samples, ...).
+    """Outputs of the encoder along imitated motions, each (samples, ...).
 
     Attributes:
         seen: Normalised proprioception.
@@ -122,7 +123,7 @@ def collect(env: Environment, policy: Policy, decoder: Decoder, arguments: Argum
 def divergence(params: Any, network: networks.MLP, seen: Any, mean: Any, log_std: Any) -> jax.Array:
     """KL divergence of the encoder's distribution from the prior's, mean over samples."""
     own, own_log = jnp.split(networks.run(network, params, seen), 2, axis=-1)
-    own_log = jnp.clip(own_log, -6.0, 1.0)
+    own_log = jnp.clip(own_log, *LOG_STD_RANGE)
     squared = (jnp.exp(2 * log_std) + (mean - own) ** 2) * jnp.exp(-2 * own_log)
     return jnp.mean(jnp.sum(own_log - log_std + 0.5 * (squared - 1.0), axis=-1))
 

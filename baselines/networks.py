@@ -24,6 +24,7 @@ from flax import linen
 from jax.nn.initializers import Initializer
 
 from mimic_envs.messages import unknown
+from mimic_envs.scoring.intention import LOG_STD_RANGE
 
 Params = Any
 Memory = Any
@@ -251,7 +252,7 @@ class IntentionPolicy:
         """See `Policy.unroll`."""
         encoded = run(self._encoder, params["encoder"], inputs["reference"])
         mean, log_std = jnp.split(encoded, 2, axis=-1)
-        log_std = jnp.clip(log_std, -6.0, 1.0)
+        log_std = jnp.clip(log_std, *LOG_STD_RANGE)
         latent = mean + jnp.exp(log_std) * noise
         before = jnp.concatenate([memory["latent"][None], latent[:-1]])
         remembered = {"latent": latent[-1]}

@@ -53,7 +53,7 @@ def load_clips(task: str, clips: str, body: str) -> tuple[clips_.ClipSet | None,
 
 
 def scored_on(task: str, clips: str) -> str:
-    """What scores are taken on: the clips, or the trials of a task that follows none."""
+    """Name what scores are taken on: the clips, or the trials of a task that follows none."""
     return clips if follows_clips(task) else f"the trials of task {task!r}"
 
 

@@ -258,7 +258,7 @@ def study_muscles(policy: pathlib.Path | None) -> tuple[dict[str, Any], Any]:
 
 
 def study_latents(policy: pathlib.Path | None) -> tuple[dict[str, Any], Any]:
-    """What the layers of an intention network encode, with controls."""
+    """Study what the layers of an intention network encode, with controls."""
     env, actor = mouse(policy)
     ds = rollouts.record(env, actor, what="metrics,network,observations,kinematics,torques")
     found = decoding.decoding(ds)

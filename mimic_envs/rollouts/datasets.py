@@ -62,9 +62,11 @@ def checked_body(dataset: xarray.Dataset, body: bodies.Body | None = None) -> bo
     """
     recorded, task = dataset.attrs.get("model_sha256"), str(dataset.attrs.get("task"))
     found = bodies.get(str(dataset.attrs.get("body"))) if body is None else body
-    if body is None and recorded != variables.model_hash(found) and task in tasks.names():
+    is_it = recorded == variables.model_hash(found)
+    if not is_it and body is None and task in tasks.names():
         found = tasks.make(task, found, "torque", {}).at.body
-    if recorded != variables.model_hash(found):
+        is_it = recorded == variables.model_hash(found)
+    if not is_it:
         raise ValueError(
             f"the dataset was recorded with another model of body {dataset.attrs.get('body')!r} "
             f"than {found.name!r} is here: give the body that it was recorded with"

@@ -9,6 +9,7 @@ import numpy as np
 
 from mimic_envs import bodies
 from mimic_envs.viewer import blob
+from mimic_envs.viz.render import floor_height
 
 BALL, CAPSULE, CYLINDER, BOX, PLANE, MESH = range(6)
 """Kinds of shapes of a page. A sphere is a ball, an ellipsoid too; a height field is a mesh."""
@@ -60,7 +61,7 @@ def pack(body: bodies.Body) -> bytes:
         "moving": moving(model).tolist(),
         "walks": bool(body.root_joints),
         "target": names.index(body.camera.target or body.root_body),
-        "floor": _floor_height(model),
+        "floor": floor_height(model),
         "view": {
             "distance": body.camera.distance,
             "azimuth": body.camera.azimuth_deg,
@@ -86,12 +87,6 @@ def pack(body: bodies.Body) -> bytes:
         "body_rotation": data.xquat.astype(np.float32),
     }
     return blob.pack({**head, "meshes": len(meshes)}, {**still, **shapes, **_mesh_arrays(meshes)})
-
-
-def _floor_height(model: mujoco.MjModel) -> float:
-    """Height of the first plane, 0 without one."""
-    planes = np.flatnonzero(model.geom_type == mujoco.mjtGeom.mjGEOM_PLANE)
-    return float(model.geom_pos[planes[0], 2]) if planes.size else 0.0
 
 
 def _cameras(body: bodies.Body) -> list[dict[str, Any]]:

@@ -204,10 +204,10 @@ def follow(
     mujoco.mj_camlight(body.model, data)
     if body.root_joints:
         shown.lookat[:] = data.body(body.camera.target or body.root_body).xpos
-        shown.lookat[2] = _floor_height(body.model) + 0.25 * body.body_length
+        shown.lookat[2] = floor_height(body.model) + 0.25 * body.body_length
 
 
-def _floor_height(model: mujoco.MjModel) -> float:
+def floor_height(model: mujoco.MjModel) -> float:
     """Height of the first plane, 0 without one."""
     planes = np.flatnonzero(model.geom_type == mujoco.mjtGeom.mjGEOM_PLANE)
     return float(model.geom_pos[planes[0], 2]) if planes.size else 0.0

@@ -18,6 +18,7 @@ from mimic_envs import bodies, cli, viewer
 from mimic_envs import clips as clips_
 from mimic_envs.clips.kinematics import forward
 from mimic_envs.viewer import blob, motion, scene, sources, trial
+from mimic_envs.viz.render import floor_height
 from tests.viewer import made
 
 
@@ -115,7 +116,7 @@ def test_motion_is_forward_kinematics_with_contacts(stick) -> None:
     # a foot that carries weight touches there, where the floor is
     stands, limb = stick["contact"].to_numpy()[:40].astype(bool), 0
     touching = found.contact[:, 2]
-    np.testing.assert_allclose(touching, scene._floor_height(body.model), atol=0.02)
+    np.testing.assert_allclose(touching, floor_height(body.model), atol=0.02)
     for t, feet in enumerate(stands):
         here = found.contact_foot[found.contact_start[t] : found.contact_start[t + 1]]
         assert set(np.flatnonzero(feet)) <= set(here)
