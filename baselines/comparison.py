@@ -18,7 +18,7 @@ from mimic_envs import clips as clips_
 from mimic_envs import scoring
 from mimic_envs.scoring import policies, statistics
 
-EVAL_CLIPS = "builtin/test"
+EVAL_CLIPS = "generated/test"
 SHARE = 0.95
 """Efficiency is the effort until this share of the best method's final score."""
 POINTS = 100

@@ -41,7 +41,7 @@ class Arguments:
     """Folders of finished runs."""
     out: pathlib.Path = DECODERS
     """Folder for the decoders."""
-    clips: str = "builtin/test"
+    clips: str = "generated/test"
     """Clips to score on."""
     controllers: tuple[str, ...] = ("pd",)
     """Controllers to compare with."""

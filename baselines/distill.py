@@ -46,9 +46,9 @@ class Arguments:
     task: str = ""
     """Name of the task, or module:name, or the module that specifies it; that of the environment
     id if not given."""
-    clips: str = "builtin/train"
-    """Clips to learn on: a built-in set or a file."""
-    eval_clips: str = "builtin/test"
+    clips: str = "generated/train"
+    """Clips to learn on: a generated set or a file."""
+    eval_clips: str = "generated/test"
     """Clips to score on, by the benchmark's protocol."""
     eval_every: int = 10
     """Rounds between two scores."""

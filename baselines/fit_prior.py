@@ -53,8 +53,8 @@ class Arguments:
 
     folder: Annotated[pathlib.Path, tyro.conf.Positional]
     """Folder of a policy with a decoder, which the prior is written to."""
-    clips: str = "builtin/train"
-    """Clips that the policy imitates: a built-in set or a file."""
+    clips: str = "generated/train"
+    """Clips that the policy imitates: a generated set or a file."""
     grounded: bool = False
     """Whether it follows motions whose feet stand on the floor."""
     environments: int = 64

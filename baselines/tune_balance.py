@@ -41,7 +41,7 @@ class Arguments:
 
     body: Annotated[str, tyro.conf.Positional]
     """Name of the body."""
-    clips: tuple[str, ...] = ("builtin/train",)
+    clips: tuple[str, ...] = ("generated/train",)
     """Clip sets or files."""
     generations: int = 12
     """Generations of candidates."""

@@ -14,7 +14,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from mimic_envs.env import Environment
 
 ENV_ID = "mimic_envs/Rodent-v1"
-CLIPS = "builtin/test"
+CLIPS = "generated/test"
 SCALE = 0.1
 """Random actions lie within [-SCALE, SCALE], so that animals sag but do not thrash."""
 

@@ -59,9 +59,9 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
-    """The set in our format and in STAC's, made of built-in clips that are moved a bit."""
+    """The set in our format and in STAC's, made of generated clips that are moved a bit."""
     folder = tmp_path_factory.mktemp("clips")
-    walks = [q for q in clips_.load("builtin/train", "rodent").motions() if len(q) >= FRAMES]
+    walks = [q for q in clips_.load("generated/train", "rodent").motions() if len(q) >= FRAMES]
     motions = []
     for i in range(CLIPS):
         motions.append(walks[i % len(walks)][:FRAMES].copy())

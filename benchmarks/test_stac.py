@@ -18,7 +18,7 @@ SHORT, LONG = 4_000, 100_000
 @pytest.fixture(scope="module")
 def registered() -> tuple[stac.Keypoints, stac.Registration]:
     """Noisy keypoints of the rodent's held-out clips, and a registration of them."""
-    motions = clips.load("builtin/test", "rodent")
+    motions = clips.load("generated/test", "rodent")
     body, rng = motions.body, np.random.default_rng(0)
     qpos = np.concatenate(motions.motions()).astype(float)
     for where in kinematics.quaternion_slices(body.model):

@@ -84,7 +84,7 @@ def environment_page(title: str, env: Environment, history: dict[str, str] | Non
         "Events": _events(env),
         "Tracked parts": _parts(body),
         "Joints": _joints(body),
-        "Built-in clips": _clips(body) if _follows_clips(env) else "",
+        "Generated clips": _clips(body) if _follows_clips(env) else "",
         "Solid parts, feet, sensors and cameras": _equipment(body),
         "Version history": _history(history or {}),
     }
@@ -347,7 +347,7 @@ def _joints(body: bodies.Body) -> str:
 
 def _clips(body: bodies.Body) -> str:
     rows = []
-    for name in clips_.builtin_sets(body):
+    for name in clips_.generated_sets(body):
         clips = clips_.load(name, body)
         labels = ", ".join(f"{clips.labels.count(k)} {k}" for k in sorted(set(clips.labels)))
         rows.append(

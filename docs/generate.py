@@ -27,16 +27,16 @@ _CONES = (
 )
 HISTORY = {
     "rodent": "Trunk, head and thighs lie on the floor after a fall. " + _CONES + "Built from a "
-    "table, without dm_control. " + _COSTS + " `pd` on `builtin/test`: 0.164 before, 0.162 now; "
+    "table, without dm_control. " + _COSTS + " `pd` on `generated/test`: 0.164 before, 0.162 now; "
     "physics at 0.91 of its speed.",
     "fly": "Trunk, head and femora lie on the floor after a fall. " + _CONES + "Built from a "
-    "table, without dm_control and without meshes. " + _COSTS + " `pd` on `builtin/test`: 0.636 "
+    "table, without dm_control and without meshes. " + _COSTS + " `pd` on `generated/test`: 0.636 "
     "before (0.611 if turned by 45 degrees), 0.555 now at every heading; `wbc`: 0.970 before, "
     "0.964 now; physics at 0.92 to 0.97 of its speed.",
     "stick_insect": "Trunk, head and femora lie on the floor after a fall. "
     + _CONES
     + _COSTS
-    + " `pd` on `builtin/test`: 0.934 before, 0.938 now; physics at 0.88 to 0.91 of its speed.",
+    + " `pd` on `generated/test`: 0.934 before, 0.938 now; physics at 0.88 to 0.91 of its speed.",
     "mouse_arm": _COSTS + " Physics is as before.",
     "worm": _COSTS + " Physics is as before: its segments may pass through each other, since "
     "the recorded worms never cross themselves (bends of 0.3 rad a segment), and 276 pairs of "
@@ -47,7 +47,7 @@ HISTORY = {
 
 def body_page(env_id: str, name: str) -> str:
     """The page of an environment of this package."""
-    env = mimic_envs.make(name, clips="builtin/tiny")
+    env = mimic_envs.make(name, clips="generated/tiny")
     return environment_page(env_id, env, {"v1": HISTORY[name], "v0": "First edition."})
 
 
@@ -115,7 +115,7 @@ def draw_pictures() -> None:
     for name in mimic_envs.ENV_IDS.values():
         body = bodies.get(name)
         renderer = Renderer(body, 480, 320, samples=4)
-        clips = clips_.load("builtin/test", body)
+        clips = clips_.load("generated/test", body)
         picture = renderer.draw(clips.qpos[0, clips.lengths[0] // 2])
         renderer.close()
         plt.imsave(DOCS / "bodies" / f"{name}.png", picture)

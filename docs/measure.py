@@ -88,7 +88,7 @@ def main(options: Options) -> None:
 
 def score_rows(name: str, options: Options) -> Iterator[tuple[str, ...]]:
     """Rows of the score table."""
-    sets = {"builtin/test": clips_.load("builtin/test", name)}
+    sets = {"generated/test": clips_.load("generated/test", name)}
     if options.recordings is not None and (options.recordings / name).is_dir():
         sets["recordings"] = recorded.whole(name, options.recordings / name)
     for title, clips in sets.items():
@@ -111,7 +111,7 @@ def score_rows(name: str, options: Options) -> Iterator[tuple[str, ...]]:
 def speed_row(name: str, skip_mjx: bool) -> tuple[str, ...]:
     """A row of the speed table."""
     body = bodies.get(name)
-    env = mimic_envs.make(body, clips="builtin/train")
+    env = mimic_envs.make(body, clips="generated/train")
     physics = COUNT * body.substeps / best(native_step(env))
     vector = COUNT / best(vector_step(name))
     mjx, compile_s = (None, None) if skip_mjx else mjx_speed(body)
@@ -163,7 +163,7 @@ def native_step(env: Environment) -> Callable[[], None]:
 
 def vector_step(name: str) -> Callable[[], None]:
     """A step of the Gymnasium vector environment."""
-    env = gymnasium.make_vec(env_id(name), num_envs=COUNT, clips="builtin/train")
+    env = gymnasium.make_vec(env_id(name), num_envs=COUNT, clips="generated/train")
     env.reset(seed=0)
     rng = np.random.default_rng(0)
     return lambda: env.step(rng.uniform(-0.1, 0.1, env.action_space.shape).astype(np.float32))
@@ -173,7 +173,7 @@ def mjx_speed(body: bodies.Body, count: int = 64) -> tuple[float, float]:
     """Control steps per second of MJX on the CPU, and the seconds of its compilation."""
     jax.config.update("jax_enable_compilation_cache", False)  # or it is only loaded
     compilation_cache.reset_cache()
-    env = mimic_envs.make(body, clips="builtin/tiny", backend="mjx")
+    env = mimic_envs.make(body, clips="generated/tiny", backend="mjx")
     state = jax.jit(jax.vmap(Environment.reset, (None, 0)))(
         env, jax.random.split(jax.random.key(0), count)
     )
@@ -191,7 +191,7 @@ def mjx_speed(body: bodies.Body, count: int = 64) -> tuple[float, float]:
 def stability_row(name: str) -> tuple[str, ...]:
     """10 s of random actions."""
     body = bodies.get(name)
-    env = gymnasium.make_vec(env_id(name), num_envs=COUNT, clips="builtin/train")
+    env = gymnasium.make_vec(env_id(name), num_envs=COUNT, clips="generated/train")
     env.reset(seed=0)
     rng, steps = np.random.default_rng(0), round(10 / body.control_timestep_s)
     episodes = diverged = invalid = 0

@@ -88,7 +88,7 @@ def walks(env: Environment, most: int | None = None) -> list[str]:
 
 def one_gait(name: str) -> tuple[dict[str, Any], Any]:
     """Gait of a body that `balance` drives, and of its clips, for each walk."""
-    env = mimic_envs.make(name, clips="builtin/train", terminate=False)
+    env = mimic_envs.make(name, clips="generated/train", terminate=False)
     what = "metrics,kinematics,contacts,reference,inverse"
     ds = rollouts.record(env, controllers.make("balance", env), walks(env), what)
     contact, qpos = ds.contact.to_numpy().astype(bool), ds.reference_qpos.to_numpy()
@@ -155,7 +155,7 @@ def study_doses(policy: pathlib.Path | None) -> tuple[dict[str, Any], Any]:
     numbers, curves = {}, {}
     leg = {"stick_insect": "middle_left", "fly": "T2_left"}
     for name in ("stick_insect", "fly"):
-        env = mimic_envs.make(name, clips="builtin/train", terminate=False)
+        env = mimic_envs.make(name, clips="generated/train", terminate=False)
         chosen = walks(env, 8)
         own = tuple(a for a in env.body.actuator_names if a.endswith(leg[name]))
         foot = next(f for f in env.body.feet if f.endswith(leg[name]))
@@ -229,7 +229,7 @@ def mouse(policy: pathlib.Path | None) -> tuple[Environment, Any]:
         raise SystemExit(
             f"this study needs a policy: {study_pages.TRAIN}\nand then --policy runs/mouse/policy"
         )
-    env = mimic_envs.make("mouse_arm", clips="builtin/test", terminate=False)
+    env = mimic_envs.make("mouse_arm", clips="generated/test", terminate=False)
     return env, policies.load(policy, env)
 
 

@@ -72,7 +72,7 @@ def gait(numbers: dict[str, Any]) -> str:
     """Section of the study `gait`."""
     parts = [
         "\n## Gait against speed, model beside clip\n\n",
-        "Stick insect and fly follow the walks of `builtin/train`, driven by the controller "
+        "Stick insect and fly follow the walks of `generated/train`, driven by the controller "
         "`balance`. Contacts of the model are forces above 2 % of its weight; a foot of the clip "
         "stands if it is within 0.5 % of a body length of the floor. These clips are synthetic; a "
         "file of recordings is analyzed the same way.\n\n",
@@ -116,8 +116,8 @@ def doses(numbers: dict[str, Any]) -> str:
     """Section of the study `doses`."""
     parts = [
         "\n## Pushes, weak legs and lost legs\n\n",
-        "The same animals under `balance`, along walks of `builtin/train`, are pushed to the left "
-        "at 0.5 s for one control step, lose a share of the controls of one leg, or the whole "
+        "The same animals under `balance`, along walks of `generated/train`, are pushed to the "
+        "left at 0.5 s for one control step, lose a share of the controls of one leg, or the whole "
         "leg. A trial fails with the first frame beyond a limit of the task; it goes on, and its "
         "score is the mean over all frames. "
         "The untouched trials (dose 0) have the same seeds.\n\n",
@@ -183,10 +183,10 @@ def muscles(numbers: dict[str, Any]) -> str:
     return "".join(
         [
             "\n## Muscles of the mouse arm in reaching\n\n",
-            "An intention network, trained by PPO to follow `builtin/train`, drives the nine "
-            f"muscles along `builtin/test` (score {numbers['score']:.3f}, n = {numbers['trials']} "
-            f"trials). {_trained(numbers['trained_steps'])}Times are relative to movement onset, "
-            "5 % of the hand's peak speed.\n\n",
+            "An intention network, trained by PPO to follow `generated/train`, drives the nine "
+            f"muscles along `generated/test` (score {numbers['score']:.3f}, "
+            f"n = {numbers['trials']} trials). {_trained(numbers['trained_steps'])}"
+            "Times are relative to movement onset, 5 % of the hand's peak speed.\n\n",
             _command("muscles", True),
             _picture("muscles", "Activations with standard errors, and synergies (NMF)."),
             table(heads, rows) + "\n\n",
@@ -200,7 +200,7 @@ def muscles(numbers: dict[str, Any]) -> str:
             "Published facts to compare with: in reaching rats the latissimus is active first, "
             "about 150 ms before movement onset, triceps at the end of the reach, and antagonists "
             "are active together (Behavioural Brain Research 85:175, 1997). Clips of "
-            "`builtin/test` are synthetic, so agreement or difference says something of the "
+            "`generated/test` are synthetic, so agreement or difference says something of the "
             "policy's strategy only, and nothing of mice. `mimic-envs analyse --emg` compares "
             "with EMG of your own.\n",
         ]

@@ -1,6 +1,6 @@
 """`python -m leaderboard.draft`: bring the draft of a protocol up to the present bodies and clips.
 
-To be run after a change of bodies or of built-in clips. Computed are the bodies with their
+To be run after a change of bodies or of generated clips. Computed are the bodies with their
 environment ids, observations, sizes and rates, the hashes and lengths of all clips, and the
 constants of the score. Recordings are taken from what `mimic-envs clips prepare` keeps on this
 computer, and stay as the file has them where it keeps none. Everything else stays: the rules in
@@ -23,15 +23,15 @@ from mimic_envs.clips.similarity import SCORE_CAP
 from mimic_envs.command import run_command
 from mimic_envs.scoring import PROTOCOL, STARTS, frozen, statistics
 
-TRAIN = "builtin/train"
-TRACKS = {"generated": "builtin/test", "practice": "builtin/tiny"}
+TRAIN = "generated/train"
+TRACKS = {"generated": "generated/test", "practice": "generated/tiny"}
 """Clip set of each track that every body has."""
 RECORDINGS = "recordings/test"
 """Clip set of the track of recordings; it stays as it is where it was not prepared."""
 
 
 def refresh(protocol: str = PROTOCOL) -> None:
-    """Rewrite a draft from the present bodies and built-in clips.
+    """Rewrite a draft from the present bodies and generated clips.
 
     Args:
         protocol: Name of the draft.
@@ -51,7 +51,7 @@ def refresh(protocol: str = PROTOCOL) -> None:
 
 
 def refreshed(record: dict[str, Any]) -> dict[str, Any]:
-    """A draft as it must be for the present bodies and built-in clips.
+    """A draft as it must be for the present bodies and generated clips.
 
     Args:
         record: The draft as it is, plain JSON; it is not changed.

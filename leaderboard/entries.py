@@ -76,7 +76,7 @@ def make(
 def _serves(controller: str, body: str) -> bool:
     """Whether there is such a controller for the body."""
     try:
-        controllers.make(controller, mimic_envs.make(body, clips="builtin/tiny"))
+        controllers.make(controller, mimic_envs.make(body, clips="generated/tiny"))
     except ValueError:
         return False
     return True

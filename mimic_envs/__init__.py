@@ -73,7 +73,7 @@ def make(body: Body | str, clips: Any = None, **options: Any) -> Environment:
 
     Args:
         body: A body, the name of one, for example `"rodent"`, or `module:name`.
-        clips: For imitation: a built-in clip set, a path to a clip file, or a `ClipSet`.
+        clips: For imitation: a generated clip set, a path to a clip file, or a `ClipSet`.
         **options: See `mimic_envs.options.Options`, and the options of the task, for example
             `mimic_envs.tasks.imitation.Options`.
 

@@ -23,7 +23,7 @@ def make(body: bodies.Body | str, clips: Any = None, **options: Any) -> Environm
 
     Args:
         body: A body, the name of one, for example `"rodent"`, or `module:name`.
-        clips: For imitation: a built-in clip set, a path to a clip file, or a `ClipSet`.
+        clips: For imitation: a generated clip set, a path to a clip file, or a `ClipSet`.
         **options: See `Options`, and the options of the task.
 
     Raises:

@@ -32,7 +32,7 @@ def test_score_writes_results_and_plot(tmp_path, capsys) -> None:
         "--controller",
         "pd",
         "--clips",
-        "builtin/tiny",
+        "generated/tiny",
         "--out",
         str(out),
         "--plot",
@@ -48,7 +48,7 @@ def test_score_writes_results_and_plot(tmp_path, capsys) -> None:
 
 def test_default_place_of_results(tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
-    run("score", "mimic_envs/Rodent-v1", "--controller", "zero", "--clips", "builtin/tiny")
+    run("score", "mimic_envs/Rodent-v1", "--controller", "zero", "--clips", "generated/tiny")
     assert (tmp_path / "results" / "rodent-zero-tiny.json").is_file()
 
 
@@ -56,7 +56,7 @@ def test_list(capsys) -> None:
     run("list")
     said = "".join(capsys.readouterr().out.split())
     assert "rodent" in said
-    assert "builtin/test" in said
+    assert "generated/test" in said
 
 
 def test_play_writes_a_video(tmp_path, capsys) -> None:
@@ -67,7 +67,7 @@ def test_play_writes_a_video(tmp_path, capsys) -> None:
         "play",
         "mimic_envs/Rodent-v1",
         "--clips",
-        "builtin/tiny",
+        "generated/tiny",
         "--clip",
         "1",
         "--out",
@@ -93,8 +93,8 @@ class TestBadInput:
         assert "unknown controller 'pid'; did you mean 'pd'" in said
 
     def test_clip_set(self, capsys) -> None:
-        said = fails(capsys, "score", "mimic_envs/Rodent-v1", "--clips", "builtin/tests")
-        assert "did you mean 'builtin/test'" in said
+        said = fails(capsys, "score", "mimic_envs/Rodent-v1", "--clips", "generated/tests")
+        assert "did you mean 'generated/test'" in said
 
     def test_clip_file(self, capsys, tmp_path) -> None:
         path = tmp_path / "x.h5"
@@ -114,7 +114,7 @@ class TestBadInput:
     def test_video_type(self, capsys, tmp_path) -> None:
         out = str(tmp_path / "v.gif")
         said = fails(
-            capsys, "play", "mimic_envs/Rodent-v1", "--clips", "builtin/tiny", "--out", out
+            capsys, "play", "mimic_envs/Rodent-v1", "--clips", "generated/tiny", "--out", out
         )
         assert "must end in .mp4" in said
 
@@ -122,7 +122,7 @@ class TestBadInput:
         monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
         out = str(tmp_path / "v.mp4")
         said = fails(
-            capsys, "play", "mimic_envs/Rodent-v1", "--clips", "builtin/tiny", "--out", out
+            capsys, "play", "mimic_envs/Rodent-v1", "--clips", "generated/tiny", "--out", out
         )
         assert "pip install 'mimic_envs[video]'" in said
 

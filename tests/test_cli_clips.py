@@ -26,7 +26,7 @@ def fails(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
 
 @pytest.fixture
 def path(tmp_path):
-    clips_.load("builtin/tiny", "rodent").save(tmp_path / "tiny.h5")
+    clips_.load("generated/tiny", "rodent").save(tmp_path / "tiny.h5")
     return tmp_path / "tiny.h5"
 
 
@@ -44,12 +44,12 @@ def test_import_says_what_it_did(path, tmp_path, capsys) -> None:
     assert "stored qvel: velocities off by a factor (10 times the true ones)" in said
     assert f"wrote: {out}" in said
     np.testing.assert_allclose(
-        ClipSet.load(out).qpos, clips_.load("builtin/tiny", "rodent").qpos, atol=1e-6
+        ClipSet.load(out).qpos, clips_.load("generated/tiny", "rodent").qpos, atol=1e-6
     )
 
 
 def test_import_with_a_unit(tmp_path, capsys) -> None:
-    tiny = clips_.load("builtin/tiny", "rodent")
+    tiny = clips_.load("generated/tiny", "rodent")
     qpos = tiny.qpos[0].copy()
     qpos[:, :3] *= 100
     np.savez(tmp_path / "a.npz", qpos=qpos)
@@ -76,7 +76,7 @@ def test_info(path, capsys) -> None:
     said = capsys.readouterr().out
     for expected in (*tiny.names, *tiny.labels, "CC0-1.0", "50 Hz", tiny.content_hash):
         assert expected in said
-    run("info", "builtin/tiny", "--body", "rodent")
+    run("info", "generated/tiny", "--body", "rodent")
     assert tiny.content_hash in capsys.readouterr().out
 
 
@@ -134,14 +134,14 @@ def test_join(path, tmp_path, capsys) -> None:
 def test_generate(tmp_path, capsys) -> None:
     run("generate", "rodent", "--split", "tiny", "--out", tmp_path)
     assert "as shipped" in capsys.readouterr().out
-    shipped = clips_.load("builtin/tiny", "rodent").content_hash
+    shipped = clips_.load("generated/tiny", "rodent").content_hash
     assert ClipSet.load(tmp_path / "tiny.h5").content_hash == shipped
 
 
 def test_generate_that_differs(monkeypatch, capsys) -> None:
     from mimic_envs.clips import generators
 
-    other = clips_.load("builtin/test", "rodent")
+    other = clips_.load("generated/test", "rodent")
     monkeypatch.setattr(generators, "generate", lambda body, split: other)
     assert "differ from those that ship: tiny" in fails(
         capsys, "generate", "rodent", "--split", "tiny"
@@ -156,7 +156,7 @@ class TestBadInput:
         assert "no such file" in fails(capsys, *arguments)
 
     def test_a_name_without_a_body(self, capsys) -> None:
-        assert "say of which body, with --body" in fails(capsys, "info", "builtin/tiny")
+        assert "say of which body, with --body" in fails(capsys, "info", "generated/tiny")
 
     def test_a_foreign_file(self, capsys, tmp_path, path) -> None:
         run("export", path, "--out", tmp_path / "a.h5")

@@ -95,7 +95,7 @@ def test_every_row_is_on_the_page(page_of: Callable[..., str]) -> None:
     """Rows from outside, with their own docstrings, and one without any."""
     richer = mimic_envs.make(
         "mouse_arm",
-        clips="builtin/tiny",
+        clips="generated/tiny",
         action="posture",
         observations={"mine": {"lamp": Observation(brightness, 0.25, noise=0.125)}},
         rewards={"grace": Reward(grace, 0.75), "share": Cost(grace, 0.0625)},
@@ -161,13 +161,13 @@ def test_a_wrong_command_would_be_found(tmp_path: pathlib.Path) -> None:
 
 
 def test_every_environment_has_commands_that_train_it() -> None:
-    """On the built-in clips, and on recordings as `baselines.recordings` names their files."""
+    """On the generated clips, and on recordings as `baselines.recordings` names their files."""
     on: dict[bool, set[str]] = {True: set(), False: set()}
     for module, words in training_commands(ROOT / "docs" / "trained.md"):
         arguments = parsed(module, words)
-        builtin = arguments.clips == "builtin/train"
+        builtin = arguments.clips == "generated/train"
         assert builtin or arguments.clips == f"recordings/{ENV_IDS[arguments.env]}-train.h5"
-        assert arguments.eval_clips == ("builtin/test" if builtin else arguments.clips)
+        assert arguments.eval_clips == ("generated/test" if builtin else arguments.clips)
         on[builtin].add(arguments.env)
     assert on[True] == on[False] == set(ENV_IDS)
 
@@ -226,7 +226,7 @@ def test_python_in_the_page_about_clips_runs(tmp_path: pathlib.Path, monkeypatch
         r"```python\n(.*?)```", (ROOT / "docs" / "clips.md").read_text(), re.DOTALL
     )
     monkeypatch.chdir(tmp_path)
-    exec(block.replace("builtin/train", "builtin/tiny"), {})
+    exec(block.replace("generated/train", "generated/tiny"), {})
     assert sorted(path.name for path in tmp_path.iterdir()) == ["walks.csv", "walks.h5"]
 
 

@@ -18,7 +18,7 @@ autoreset = jax.jit(jax.vmap(Environment.step_autoreset, in_axes=(None, 0, 0)))
 
 @pytest.fixture(scope="module")
 def env() -> Environment:
-    return mimic_envs.make("rodent", clips="builtin/test")
+    return mimic_envs.make("rodent", clips="generated/test")
 
 
 def test_different_seeds_start_differently(env: Environment) -> None:
@@ -65,7 +65,7 @@ def test_later_resets_are_fresh(env: Environment) -> None:
 
 @pytest.mark.parametrize(("share", "low", "high"), [(0.0, 0, 8), (0.5, 100, 156), (1.0, 256, 256)])
 def test_share_of_starts_at_the_first_frame(share: float, low: int, high: int) -> None:
-    env = mimic_envs.make("rodent", clips="builtin/test", first_frame_share=share)
+    env = mimic_envs.make("rodent", clips="generated/test", first_frame_share=share)
     state = reset(env, jax.random.split(jax.random.key(0), 256))
     assert low <= int((state.command.frame == 0).sum()) <= high
     # what is asked for is not drawn
@@ -144,8 +144,8 @@ class TestBadInput:
             mimic_envs.make("rodent", first_frame_share=share)
 
     def test_clip_set(self) -> None:
-        with pytest.raises(ValueError, match="did you mean 'builtin/train'"):
-            mimic_envs.make("rodent", clips="builtin/trian")
+        with pytest.raises(ValueError, match="did you mean 'generated/train'"):
+            mimic_envs.make("rodent", clips="generated/trian")
 
     def test_clip_file(self, tmp_path) -> None:
         with pytest.raises(FileNotFoundError, match=r"none\.h5"):
@@ -163,17 +163,20 @@ class TestBadInput:
 
     def test_clip_shorter_than_the_window(self) -> None:
         with pytest.raises(ValueError, match="shorter than the reference window: at least 301"):
-            mimic_envs.make("rodent", clips="builtin/tiny", reference_frames=150)
+            mimic_envs.make("rodent", clips="generated/tiny", reference_frames=150)
 
     def test_reference_frames(self) -> None:
         for bad in (0, -1, 1.5):
             with pytest.raises(ValueError, match="reference_frames must be a positive integer"):
-                mimic_envs.make("rodent", clips="builtin/tiny", reference_frames=bad)
+                mimic_envs.make("rodent", clips="generated/tiny", reference_frames=bad)
 
 
 def test_reference_window_is_configurable() -> None:
     env = mimic_envs.make(
-        "rodent", clips=load_clips("builtin/tiny", "rodent"), reference_frames=2, reference_stride=1
+        "rodent",
+        clips=load_clips("generated/tiny", "rodent"),
+        reference_frames=2,
+        reference_stride=1,
     )
     assert env.observation_layout()["reference/root_displacement"][1] == (2, 3)
 
@@ -188,7 +191,7 @@ def test_environments_that_differ_in_clips_only_share_what_is_compiled() -> None
         return env.step(state, action)
 
     step = jax.jit(count)
-    clips = load_clips("builtin/tiny", "rodent")
+    clips = load_clips("generated/tiny", "rodent")
     shifted = [motion + np.eye(motion.shape[1])[0] * 0.5 for motion in clips.motions()]
     twin = ClipSet.from_motions("rodent", shifted, clips.fps, names=clips.names)
     ends = []

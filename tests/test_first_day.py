@@ -28,7 +28,7 @@ QUICK = (
 def make_trials(folder: pathlib.Path) -> None:
     """Six pieces of a generated motion, 50 frames each, with noise of 1 %, in mm."""
     body, rng = bodies.get("mouse_arm"), np.random.default_rng(0)
-    qpos = np.concatenate(clips.load("builtin/test", body).motions())[: 50 * len(TRIALS)]
+    qpos = np.concatenate(clips.load("generated/test", body).motions())[: 50 * len(TRIALS)]
     position, rotation = kinematics.forward(body.model, qpos.astype(float))
     points = []
     for keypoint in (body.keypoints[name] for name in NAMES):

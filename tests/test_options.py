@@ -79,7 +79,7 @@ WRONG: dict[str, list[Any]] = {
     "action_filter_s": [*NEGATIVE, None],
     "initial_angle_noise_rad": [*NEGATIVE, None],
     "initial_velocity_noise": [*NEGATIVE, None],
-    "clips": [*NOT_A_STRING, None, 3.0, "builtin/tinny", "", "nowhere"],
+    "clips": [*NOT_A_STRING, None, 3.0, "generated/tinny", "", "nowhere"],
     "grounded": NOT_A_BOOLEAN,
     "clip_end": [*NOT_A_STRING, None, "trunkate"],
     "joined_s": NOT_POSITIVE,
@@ -150,7 +150,7 @@ def test_every_option_is_tried() -> None:
 @pytest.mark.parametrize(("name", "value"), cases(WRONG))
 def test_a_wrong_option_is_named(name: str, value: Any) -> None:
     with pytest.raises(ValueError, match=one_line_with(name)):
-        assembly.assemble("mouse_arm", **{"clips": "builtin/tiny", name: value})
+        assembly.assemble("mouse_arm", **{"clips": "generated/tiny", name: value})
 
 
 @pytest.mark.parametrize(("name", "value"), cases(WRONG_KEYWORDS))
@@ -183,14 +183,14 @@ def test_a_wrong_argument_of_a_clip_set_is_named(name: str, value: Any) -> None:
 @pytest.mark.filterwarnings("ignore:.*render_mode")
 def test_the_faces_say_the_same(face: Any, options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        face(ARM, **{"clips": "builtin/tiny", **options})
+        face(ARM, **{"clips": "generated/tiny", **options})
 
 
 @pytest.mark.parametrize("face", [gymnasium.make, gymnasium.make_vec])
 @pytest.mark.parametrize("steps", [0, -2])
 def test_no_episode_of_no_steps(face: Any, steps: int) -> None:
     with pytest.raises(ValueError, match="max_episode_steps"):
-        face(ARM, clips="builtin/tiny", max_episode_steps=steps)
+        face(ARM, clips="generated/tiny", max_episode_steps=steps)
 
 
 def test_an_episode_without_a_limit() -> None:
@@ -200,7 +200,7 @@ def test_an_episode_without_a_limit() -> None:
         entry_point="mimic_envs.gym:Env",
         vector_entry_point="mimic_envs.gym:VectorEnv",
         max_episode_steps=2,
-        kwargs={"body": "mouse_arm", "clips": "builtin/tiny", "terminate": False},
+        kwargs={"body": "mouse_arm", "clips": "generated/tiny", "terminate": False},
     )
     envs = gymnasium.make_vec("LimitedArm-v0", num_envs=2, max_episode_steps=-1)
     limited = gymnasium.make_vec("LimitedArm-v0", num_envs=2)
@@ -237,7 +237,7 @@ def test_numpy_scalars_are_python_scalars() -> None:
         "backend_options": {"threads": 1},
     }
     ours, theirs = (
-        assembly.assemble("mouse_arm", clips="builtin/tiny", **x) for x in (given, plain)
+        assembly.assemble("mouse_arm", clips="generated/tiny", **x) for x in (given, plain)
     )
     # equal, so that they share compiled programs
     assert jax.tree.structure(ours) == jax.tree.structure(theirs)
@@ -274,13 +274,13 @@ def test_fields_of_rows_and_events_are_checked(make: Any, message: str) -> None:
     ],
 )
 def test_a_start_that_is_none(start: dict[str, Any], message: str) -> None:
-    command = assembly.assemble("mouse_arm", clips="builtin/tiny").task.command
+    command = assembly.assemble("mouse_arm", clips="generated/tiny").task.command
     with pytest.raises(ValueError, match=message):
         command.condition(**start)
 
 
 def test_tools_of_clips_check_their_arguments() -> None:
-    tiny = clips.load("builtin/tiny", "mouse_arm")
+    tiny = clips.load("generated/tiny", "mouse_arm")
     for tool, options, message in (
         (clips.trim, {"start_s": "a"}, "start_s must be a number of at least 0, got 'a'"),
         (clips.resample, {"fps": True}, "fps must be a positive number, got True"),
@@ -289,8 +289,8 @@ def test_tools_of_clips_check_their_arguments() -> None:
     ):
         with pytest.raises(ValueError, match=message):
             tool(tiny, **options)
-    with pytest.raises(ValueError, match="clips must be a ClipSet, got 'builtin/tiny'"):
-        clips.join("builtin/tiny")
+    with pytest.raises(ValueError, match="clips must be a ClipSet, got 'generated/tiny'"):
+        clips.join("generated/tiny")
 
 
 @dataclasses.dataclass(frozen=True)

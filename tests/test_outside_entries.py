@@ -75,7 +75,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     qpos[:, 7] = angles
     np.savetxt(folder / "nod.tab", qpos)
     arm = bodies.get("mouse_arm")
-    tiny, data, points = clips_.load("builtin/tiny", arm), mujoco.MjData(arm.model), []
+    tiny, data, points = clips_.load("generated/tiny", arm), mujoco.MjData(arm.model), []
     for data.qpos[:] in tiny.qpos[0, :30]:
         mujoco.mj_kinematics(arm.model, data)
         frames = [(data.body(k.body), k.offset) for k in arm.keypoints.values()]
@@ -219,7 +219,7 @@ def test_a_clip_file_makes_nobody_import_a_module(in_lab: pathlib.Path) -> None:
 
 @pytest.mark.parametrize("layout", ["stac", "all_clips", "named", "rollout", "npz", "csv"])
 def test_layouts_of_this_package_can_be_named(layout: str, tmp_path: pathlib.Path) -> None:
-    tiny = clips_.load("builtin/tiny", "rodent")
+    tiny = clips_.load("generated/tiny", "rodent")
     path = tmp_path / f"a.{layout if layout in ('npz', 'csv') else 'h5'}"
     clips_.export_clips(tiny, path, layout)
     read, report = clips_.import_clips(path, "rodent", layout=layout)

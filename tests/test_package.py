@@ -81,7 +81,7 @@ def test_import_adds_little_to_gymnasium() -> None:
 def test_native_never_imports_mjx() -> None:
     code = (
         "import sys, gymnasium, mimic_envs\n"
-        "env = gymnasium.make('mimic_envs/Rodent-v1', clips='builtin/tiny')\n"
+        "env = gymnasium.make('mimic_envs/Rodent-v1', clips='generated/tiny')\n"
         "env.reset(seed=0); env.step(env.action_space.sample())\n"
         "print('mujoco.mjx' in sys.modules)"
     )

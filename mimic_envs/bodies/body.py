@@ -210,7 +210,7 @@ class Body(Immutable):
         rest_pose: Angles of joints of the animal at rest, in radians; 0 where not named.
         usual_pose: Mean angles of joints of the moving animal, in radians, which registration
             expects; the model's default where not named. Ours are rounded means over all frames:
-            `numpy.concatenate(clips.load("builtin/train", body).motions()).mean(axis=0)`.
+            `numpy.concatenate(clips.load("generated/train", body).motions()).mean(axis=0)`.
             `rest_pose` is up to 0.17 (fly), 0.40 (rodent) and 0.76 rad (stick insect) away; the
             worm's means are below 0.007 rad.
         rearing: How it rears; None for an animal that does not.

@@ -73,7 +73,7 @@ _USUAL = {
 }
 
 USUAL_POSE = hexapod.leg_pose(LEG_JOINTS, LEGS, _USUAL)
-"""Mean angles of the built-in training clips, in radians; see `Body.usual_pose`."""
+"""Mean angles of the generated training clips, in radians; see `Body.usual_pose`."""
 
 # Thorax, head, abdomen and femora, in cm; the abdomen bends with nothing, so two balls hold it.
 # Below the knee a leg lies on knee and claw

@@ -361,7 +361,7 @@ BODY = Body(
     costs={"control": 0.15},  # a share of the rest
     # no limit is published. A limb that stays where it began is beyond this one in every
     # recorded reach, after 50 ms, and in 17 of the 18 clips of `train` and `test`; `pd` in 2 of
-    # the 31 recordings and in no built-in clip
+    # the 31 recordings and in no generated clip
     limits=TerminationLimits(
         root_distance=None,
         root_angle_deg=None,

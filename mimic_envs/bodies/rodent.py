@@ -93,7 +93,7 @@ USUAL_POSE = {
     "wrist_R": 0.0621,
     **{f"vertebra_C{i}_extend": -0.0078 for i in range(1, 8)},
 }
-"""Mean angles of the built-in training clips, in radians; see `Body.usual_pose`."""
+"""Mean angles of the generated training clips, in radians; see `Body.usual_pose`."""
 
 # Trunk, head and the limbs down to knee and elbow, in m at the size of the recorded rats; below
 # the knee a leg lies on knee and foot. Not the tail: no keypoint observes it, so that in the

@@ -49,7 +49,7 @@ ABDOMEN = tuple(f"abdomen_{i}" for i in range(3, 11))
 """The movable segments of the abdomen, and their joints; positive bends the tip down."""
 
 MAX_TORQUE_DYN_CM = 100.0
-"""Torque of a motor at an action of 1. The fastest of the built-in clips needs 64."""
+"""Torque of a motor at an action of 1. The fastest of the generated clips needs 64."""
 
 DAMPING_DYN_CM_S = 4.0
 """Of every joint.
@@ -69,7 +69,7 @@ REST_POSE = table.CURL | hexapod.leg_pose(LEG_JOINTS, LEGS, table.REST_ANGLES)
 """Standing animal, in radians."""
 
 USUAL_POSE = table.CURL | hexapod.leg_pose(LEG_JOINTS, LEGS, table.USUAL_ANGLES)
-"""Mean angles of the built-in training clips, in radians; see `Body.usual_pose`."""
+"""Mean angles of the generated training clips, in radians; see `Body.usual_pose`."""
 
 _COLORS = {
     "bark": (0.36, 0.29, 0.17, 1.0),

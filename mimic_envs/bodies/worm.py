@@ -324,7 +324,7 @@ BODY = Body(
     keypoints=_keypoints(),
     # The original's widths, but its root angle doubled, because it was halved, and its 1 rad/s
     # as well, which paid 1e-6 of that term for the published rollout; pd is off by 1 rad/s on
-    # the built-in clips and by 3 on the recording, whose own velocities have a norm of 3
+    # the generated clips and by 3 on the recording, whose own velocities have a norm of 3
     tracking={
         "root_position": TrackingTerm(weight=1.0, sigma=0.1),
         "root_rotation": TrackingTerm(weight=1.0, sigma=1.047),

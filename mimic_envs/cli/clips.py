@@ -21,7 +21,7 @@ APP = SubcommandApp()
 """The commands below."""
 
 Source = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="CLIPS")]
-"""A clip file, or the name of a set such as builtin/test."""
+"""A clip file, or the name of a set such as generated/test."""
 Name = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")]
 Path = Annotated[pathlib.Path, tyro.conf.Positional, tyro.conf.arg(metavar="PATH")]
 
@@ -325,7 +325,7 @@ def mirror(clips: Source, out: pathlib.Path, body: str = "") -> None:
 
 @APP.command
 def generate(body: Name, split: str | None = None, out: pathlib.Path | None = None) -> None:
-    """Make the built-in clips of a body anew and compare them with those that ship.
+    """Make the generated clips of a body anew and compare them with those that ship.
 
     Args:
         body: Name of the body.
@@ -340,7 +340,7 @@ def generate(body: Name, split: str | None = None, out: pathlib.Path | None = No
     different = []
     for one in generators.SPLITS if split is None else (split,):
         made = generators.generate(body, one)
-        shipped = clips_.load(f"builtin/{one}", body).content_hash
+        shipped = clips_.load(f"generated/{one}", body).content_hash
         same = made.content_hash == shipped
         different += [] if same else [one]
         verdict = "as shipped" if same else f"NOT as shipped, {shipped}"

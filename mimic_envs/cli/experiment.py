@@ -17,7 +17,7 @@ def experiment(
     out: pathlib.Path,
     controller: str | None = None,
     policy: pathlib.Path | None = None,
-    clips: str = "builtin/test",
+    clips: str = "generated/test",
     task: str | None = None,
     trials: tuple[str, ...] = (),
     what: str = "metrics,kinematics",
@@ -35,7 +35,7 @@ def experiment(
         out: File to write, ending in .nc.
         controller: Name of the controller, see `mimic-envs record`.
         policy: Folder of a trained policy.
-        clips: Built-in clip set, or path to a clip file, for tasks that follow clips.
+        clips: Generated clip set, or path to a clip file, for tasks that follow clips.
         task: Name of the task, or module:name, or the module that specifies it; that of the id
             if not given.
         trials: Names of trials, for imitation of clips; all if not given.

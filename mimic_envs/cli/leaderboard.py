@@ -49,7 +49,7 @@ def new(
         controller: Name of a controller of this package.
         policy: Folder of a trained policy, or of one for each clip in folders of their names;
             for several training seeds such folders in 0, 1, ...
-        trained_on: Clip sets it was trained on, for example builtin/train, or clip files.
+        trained_on: Clip sets it was trained on, for example generated/train, or clip files.
         track: generated, recordings; or practice, which takes seconds and is never ranked.
         protocol: Name of the protocol.
         seeds: Runs of a controller; only `random` and `mpc` need more than one.

@@ -9,16 +9,16 @@ from mimic_envs.cli.console import OUT
 
 
 def list_() -> None:
-    """Show environment ids, their sizes and built-in clip sets."""
+    """Show environment ids, their sizes and generated clip sets."""
     from mimic_envs import bodies
     from mimic_envs import clips as clips_
 
-    table = Table("id, body, species", "size", "built-in clips")
+    table = Table("id, body, species", "size", "generated clips")
     table.columns[0].no_wrap = True
     for env_id, name in ENV_IDS.items():
         body = bodies.get(name)
         sets = []
-        for clip_set in clips_.builtin_sets(body):
+        for clip_set in clips_.generated_sets(body):
             loaded = clips_.load(clip_set, body)
             sets.append(f"{clip_set}: {len(loaded)}, {loaded.duration_s:.0f} s")
         size = f"{len(body.hinge_names)} joints\n{body.model.nu} actuators"

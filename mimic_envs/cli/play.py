@@ -15,7 +15,7 @@ def play(
     env_id: EnvId,
     controller: str | None = None,
     policy: pathlib.Path | None = None,
-    clips: str = "builtin/test",
+    clips: str = "generated/test",
     clip: str = "0",
     task: str | None = None,
     out: pathlib.Path = pathlib.Path("clip.mp4"),
@@ -31,7 +31,7 @@ def play(
         controller: Name of the controller: zero, random, pd, balance, wbc or mpc, or module:name;
             pd if no policy is given.
         policy: Folder of a trained policy; of several training seeds the first one is shown.
-        clips: Built-in clip set, or path to a clip file.
+        clips: Generated clip set, or path to a clip file.
         clip: Number or name of the clip, or of the trial of a task that follows no clips.
         task: Name of the task, or module:name, or the module that specifies it; that of the id
             if not given.

@@ -17,7 +17,7 @@ def record(
     controller: str | None = None,
     policy: pathlib.Path | None = None,
     rollouts: pathlib.Path | None = None,
-    clips: str = "builtin/test",
+    clips: str = "generated/test",
     task: str | None = None,
     trials: tuple[str, ...] = (),
     what: str = "state",
@@ -38,7 +38,7 @@ def record(
         policy: Folder of a trained policy.
         rollouts: In place of both, controls that `mimic-envs score` or a submission has stored
             (-rollouts.npz) for these clips; its first run is repeated.
-        clips: Built-in clip set, or path to a clip file, for tasks that follow clips.
+        clips: Generated clip set, or path to a clip file, for tasks that follow clips.
         task: Name of the task, or module:name, or the module that specifies it; that of the id
             if not given.
         trials: Names of trials, for imitation of clips; all if not given.

@@ -22,7 +22,7 @@ def score(
     env_id: EnvId,
     controller: str | None = None,
     policy: pathlib.Path | None = None,
-    clips: str = "builtin/test",
+    clips: str = "generated/test",
     task: str | None = None,
     seeds: int | None = None,
     protocol: str = "mimic-2-draft",
@@ -45,7 +45,7 @@ def score(
             pd if no policy is given.
         policy: Folder of a trained policy, or of one for each clip in folders of their names;
             for several training seeds such folders in 0, 1, ...
-        clips: Built-in clip set, or path to a clip file, for tasks that follow clips.
+        clips: Generated clip set, or path to a clip file, for tasks that follow clips.
         task: Name of the task, or module:name, or the module that specifies it; that of the id
             if not given.
         seeds: Runs of a controller with different random numbers (only `random` and `mpc` need

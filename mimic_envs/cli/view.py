@@ -44,8 +44,8 @@ def view(
         controller: Without SOURCE, name of the controller: zero, random, pd, balance, wbc or mpc,
             or module:name; pd if no policy is given.
         policy: Without SOURCE, folder of a trained policy.
-        clips: Without SOURCE, what to follow: built-in clip set, or path to a clip file;
-            builtin/test if not given.
+        clips: Without SOURCE, what to follow: generated clip set, or path to a clip file;
+            generated/test if not given.
         task: Without SOURCE, name of the task, or module:name, or the module that specifies it;
             imitation if not given.
         trials: Names of the trials or clips to show; all if not given.
@@ -88,7 +88,7 @@ def _recorded(
 
     if seed < 0:
         raise ValueError(f"--seed must be at least 0, got {seed}")
-    made, _ = scored_env(env_id, clips or "builtin/test", task=task)
+    made, _ = scored_env(env_id, clips or "generated/test", task=task)
     recording.checked_trials(made, trials or None)
     name, [actor] = actors(made, controller, policy, 1)
     lacking = set() if hasattr(made.task.command, "clips") else {"reference"}

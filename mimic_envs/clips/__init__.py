@@ -1,6 +1,6 @@
 """Reference motions: the `ClipSet`, files, importers, exporters and tools."""
 
-from mimic_envs.clips.catalog import builtin_sets, load
+from mimic_envs.clips.catalog import generated_sets, load
 from mimic_envs.clips.clipset import ClipSet
 from mimic_envs.clips.dynamics import motion_forces
 from mimic_envs.clips.edit import concat, rename, trim
@@ -17,11 +17,11 @@ __all__ = [
     "ClipSet",
     "ImportReport",
     "Split",
-    "builtin_sets",
     "close",
     "concat",
     "export_clips",
     "fetch",
+    "generated_sets",
     "ground",
     "grounded",
     "import_clips",

@@ -13,24 +13,25 @@ from mimic_envs.clips.clipset import ClipSet
 from mimic_envs.messages import unknown
 from mimic_envs.reading import open_hdf5
 
-BUILTIN = pathlib.Path(__file__).parent / "builtin"
+GENERATED = pathlib.Path(__file__).parent / "generated"
 """Folder of the clip sets that ship with the package, `<body>/<set>.h5`."""
-_PREFIX = "builtin/"
+_PREFIX = "generated/"
+_FORMER_PREFIX = "builtin/"
 LARGE_BYTES = 256_000_000
 """Sets that take more memory than this keep velocities and body poses in files."""
 
 
-def builtin_sets(body: bodies.Body | str) -> tuple[str, ...]:
-    """Names of the clip sets that ship for a body, for example `("builtin/test", ...)`."""
+def generated_sets(body: bodies.Body | str) -> tuple[str, ...]:
+    """Names of the clip sets that ship for a body, for example `("generated/test", ...)`."""
     name = body if isinstance(body, str) else body.name
-    return tuple(_PREFIX + path.stem for path in sorted((BUILTIN / name).glob("*.h5")))
+    return tuple(_PREFIX + path.stem for path in sorted((GENERATED / name).glob("*.h5")))
 
 
 def load(clips: str | os.PathLike[str] | ClipSet, body: bodies.Body | str) -> ClipSet:
     """The clip set of that name or path, for that body.
 
     Args:
-        clips: `"builtin/train"` and the like, `"published/rodent"` and the like if it was
+        clips: `"generated/train"` and the like, `"published/rodent"` and the like if it was
             fetched, `"recordings/test"` and the like if they were prepared, a path to a clip file,
             or a `ClipSet`. A file in another layout is imported if it says its rate and unit, or
             is one of the body's published ones.
@@ -46,8 +47,8 @@ def load(clips: str | os.PathLike[str] | ClipSet, body: bodies.Body | str) -> Cl
             raise ValueError(f"clips of body {clips.body.name!r} given to body {body.name!r}")
         return clips
     text = os.fspath(clips)
-    if text in builtin_sets(body):
-        return _load_builtin(body.name, text)
+    if text in generated_sets(body):
+        return _load_generated(body.name, text)
     recordings = recorded.names(body.name)
     if text in recordings:
         return _spread(recorded.load(text, body))
@@ -55,8 +56,11 @@ def load(clips: str | os.PathLike[str] | ClipSet, body: bodies.Body | str) -> Cl
     if text in fetched:
         return _spread(published.load(text.removeprefix(published.PREFIX), body))
     prefixes = (_PREFIX, published.PREFIX, recorded.PREFIX)
+    if text.startswith(_FORMER_PREFIX):
+        now = _PREFIX + text.removeprefix(_FORMER_PREFIX)
+        raise ValueError(f"clip set {text!r} is called {now!r} now: its motion is generated")
     if text.startswith(prefixes) or not pathlib.Path(text).suffix:
-        valid = builtin_sets(body) + recordings + fetched
+        valid = generated_sets(body) + recordings + fetched
         raise ValueError(unknown(f"clip set of body {body.name!r}", text, valid))
     if pathlib.Path(text).suffix in (".h5", ".hdf5"):
         with open_hdf5(text) as file:
@@ -72,5 +76,5 @@ def _spread(clips: ClipSet) -> ClipSet:
 
 
 @functools.lru_cache(maxsize=8)
-def _load_builtin(body: str, name: str) -> ClipSet:
-    return ClipSet.load(BUILTIN / body / f"{name.removeprefix(_PREFIX)}.h5", body)
+def _load_generated(body: str, name: str) -> ClipSet:
+    return ClipSet.load(GENERATED / body / f"{name.removeprefix(_PREFIX)}.h5", body)

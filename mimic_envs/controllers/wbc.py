@@ -48,7 +48,7 @@ _QP_STEPS = 30
 class Weights:
     """Weights of squared errors (lengths in body lengths, angles in rad) and other constants.
 
-    The defaults were found by random search on built-in and recorded rodent clips. Times are
+    The defaults were found by random search on generated and recorded rodent clips. Times are
     for an animal of the rodent's length and become shorter or longer with sqrt(length / gravity),
     as the period of a pendulum does.
 
@@ -115,7 +115,7 @@ _HEXAPOD = Weights(
     push_out=0.2,
     friction=0.4,
 )
-"""Found on built-in training clips of fly and stick insect. With the rodent's weights the fly,
+"""Found on generated training clips of fly and stick insect. With the rodent's weights the fly,
 whose damped legs come to rest within a control step, chatters until it falls."""
 
 

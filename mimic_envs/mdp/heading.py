@@ -4,7 +4,7 @@ Of an animal with feet it is the root body that counts, and the axis of it that 
 animal without feet moves by bending: its head swings, and with the head its root. There the center
 of mass counts, and the direction in which the body as a whole lies: of all its parts, the one
 between their places and those that they have at rest along the forward axis. Measured on the worm's
-built-in clips, a worm that crawls straight has a velocity of its head that a low-pass filter of
+generated clips, a worm that crawls straight has a velocity of its head that a low-pass filter of
 0.2 s leaves 0.9 wmax away from its mean, and that of the whole body 0.2.
 """
 

@@ -20,7 +20,7 @@ TILT_DEG = 60.0
 LOWEST_SHARE = 0.5
 """Of the height of the root in the rest pose, below which an animal has fallen.
 
-Lying animals are at 0.35 (rodent), 0.25 (stick insect) and 0.39 (fly) of it; in the built-in clips
+Lying animals are at 0.35 (rodent), 0.25 (stick insect) and 0.39 (fly) of it; in the generated clips
 none is below 0.74. The limit `healthy_height` of imitation is made for another purpose: a stick
 insect that lies is just above it.
 """

@@ -24,7 +24,7 @@ from mimic_envs.scoring.metrics import Trajectory
 PROTOCOL = "behavior-1-draft"
 """Name of the protocol of tasks besides imitation: conditions are those that a task lists, each is
 done from the starts of `protocol.STARTS`, and frames after a failure score 0."""
-POSES = "builtin/train"
+POSES = "generated/train"
 """Clips whose poses count as natural."""
 
 
@@ -84,7 +84,7 @@ def _pose_distance(body: bodies.Body, qpos: np.ndarray) -> float:
 @functools.lru_cache(maxsize=16)
 def _natural_poses(body: bodies.Body) -> Any:
     """Angles of the tracked joints in the animal's clips; None if there are no clips."""
-    if POSES not in clips_.builtin_sets(body):
+    if POSES not in clips_.generated_sets(body):
         return None
     poses = np.concatenate(clips_.load(POSES, bodies.get(body.name)).motions())
     return scipy.spatial.KDTree(poses[:, indices.of(body).tracked_joints].astype(np.float64))

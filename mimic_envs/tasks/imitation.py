@@ -41,8 +41,8 @@ from mimic_envs.validation import NOT_NEGATIVE, POSITIVE, Range, check_fields
 class Options:
     """Options of the task."""
 
-    clips: str | os.PathLike[str] | ClipSet = "builtin/train"
-    """A built-in or published clip set, a path to a clip file, or a `ClipSet`."""
+    clips: str | os.PathLike[str] | ClipSet = "generated/train"
+    """A generated, recorded or published clip set, a path to a clip file, or a `ClipSet`."""
     grounded: bool = False
     """Follow motions whose feet stand on the floor without sliding, see `mimic_envs.clips.ground`.
     Scores and errors are taken against the recording all the same."""

@@ -41,7 +41,7 @@ class Options:
     """Time of an episode, s."""
     hold_s: Annotated[float, POSITIVE] = 1.0
     """Time until another target, s."""
-    start_clips: str | None = "builtin/train"
+    start_clips: str | None = "generated/train"
     """A clip set in whose first frames episodes begin too; None for the rest pose only."""
 
     def __post_init__(self) -> None:

@@ -69,9 +69,9 @@ def test_an_environment_of_the_wrong_kind_is_refused(adapter: str) -> None:
     of_gymnasium = adapter in ("sb3", "torchrl")
     wrong: Any
     if of_gymnasium:
-        wrong = mimic_envs.make("mouse_arm", clips="builtin/tiny")
+        wrong = mimic_envs.make("mouse_arm", clips="generated/tiny")
     else:
-        wrong = gymnasium.make("mimic_envs/MouseArm-v1", clips="builtin/tiny")
+        wrong = gymnasium.make("mimic_envs/MouseArm-v1", clips="generated/tiny")
     maker = "gymnasium.make" if of_gymnasium else "mimic_envs.make"
     with pytest.raises(TypeError, match=rf"adapters\.{adapter} takes an environment from {maker}"):
         getattr(adapters, adapter)(wrong)

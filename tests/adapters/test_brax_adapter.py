@@ -134,7 +134,10 @@ def test_ppo_trains_as_the_page_says_and_leaves_jax_as_it_was(
     )
     code = code_of("Brax").replace("num_timesteps=1_000_000, episode_length=1000", small)
     assert small in code
-    names = {"functional": mimic_envs.make("mouse_arm", clips="builtin/tiny"), "adapters": adapters}
+    names = {
+        "functional": mimic_envs.make("mouse_arm", clips="generated/tiny"),
+        "adapters": adapters,
+    }
     exec(code, names)
     env, params = names["env"], names["params"]
     assert (env.observation_size, env.action_size) == (94, 9)

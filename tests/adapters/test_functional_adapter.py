@@ -21,7 +21,7 @@ ACTION = np.full(9, 0.1, np.float32)
 
 @pytest.fixture(scope="module")
 def env() -> Environment:
-    return mimic_envs.make("mouse_arm", clips="builtin/tiny")
+    return mimic_envs.make("mouse_arm", clips="generated/tiny")
 
 
 def test_a_single_environment_steps_as_ours(env: Environment) -> None:
@@ -98,6 +98,6 @@ def test_pictures_show_the_state(env: Environment, batched: bool) -> None:
 
 def test_spaces_are_those_of_the_id(env: Environment) -> None:
     functional = adapters.functional(env)
-    same = gymnasium.make("mimic_envs/MouseArm-v1", clips="builtin/tiny")
+    same = gymnasium.make("mimic_envs/MouseArm-v1", clips="generated/tiny")
     assert functional.observation_space == same.observation_space
     assert functional.action_space == same.action_space

@@ -36,7 +36,7 @@ def test_a_data_set_is_recorded_with_infos_and_loaded_again(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
-    env = gymnasium.make("mimic_envs/MouseArm-v1", clips="builtin/tiny", max_episode_steps=STEPS)
+    env = gymnasium.make("mimic_envs/MouseArm-v1", clips="generated/tiny", max_episode_steps=STEPS)
     collector = minari.DataCollector(env, record_infos=True)
     seen: list[list[tuple[Any, ...]]] = []
     for episode in range(EPISODES):

@@ -23,7 +23,7 @@ COUNT, STEPS, LENGTH = 3, 7, 5
 
 @pytest.fixture(scope="module")
 def env() -> Environment:
-    return mimic_envs.make("mouse_arm", clips="builtin/tiny")
+    return mimic_envs.make("mouse_arm", clips="generated/tiny")
 
 
 @pytest.fixture(scope="module")

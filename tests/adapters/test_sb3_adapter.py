@@ -75,7 +75,7 @@ def test_only_episodes_that_are_cut_off_are_bootstrapped() -> None:
 
 def arm(count: int = 3, **options: Any) -> gymnasium.vector.VectorEnv:
     """Mouse arms whose episodes take at most three steps."""
-    options = {"clips": "builtin/tiny", "max_episode_steps": 3, **options}
+    options = {"clips": "generated/tiny", "max_episode_steps": 3, **options}
     return gymnasium.make_vec("mimic_envs/MouseArm-v1", num_envs=count, **options)
 
 
@@ -116,7 +116,7 @@ def test_environments_of_a_seed_are_those_of_gymnasium() -> None:
     adapted = adapters.sb3(arm())
     assert list(adapted.seed(7)) == [7, 8, 9]
     found = adapted.reset()
-    single = gymnasium.make("mimic_envs/MouseArm-v1", clips="builtin/tiny")
+    single = gymnasium.make("mimic_envs/MouseArm-v1", clips="generated/tiny")
     expected = [single.reset(seed=seed)[0] for seed in (7, 8, 9)]
     np.testing.assert_allclose(found, expected, atol=1e-6)
     assert not np.array_equal(adapted.reset(), found)  # seeds count once
@@ -192,4 +192,4 @@ def test_ppo_trains_with_its_own_settings() -> None:
 
 @pytest.mark.filterwarnings("error")
 def test_its_checker_is_content(env_id: str) -> None:
-    check_env(gymnasium.make(env_id, clips="builtin/tiny").unwrapped)
+    check_env(gymnasium.make(env_id, clips="generated/tiny").unwrapped)

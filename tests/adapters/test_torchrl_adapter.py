@@ -24,12 +24,12 @@ COUNT = 3
 
 def arm(**options: Any) -> EnvBase:
     """Mouse arms whose episodes take at most three steps."""
-    options = {"clips": "builtin/tiny", "max_episode_steps": 3, **options}
+    options = {"clips": "generated/tiny", "max_episode_steps": 3, **options}
     return adapters.torchrl(gymnasium.make_vec("mimic_envs/MouseArm-v1", num_envs=COUNT, **options))
 
 
 def test_its_checker_is_content(env_id: str) -> None:
-    check_env_specs(adapters.torchrl(gymnasium.make(env_id, clips="builtin/tiny")), seed=0)
+    check_env_specs(adapters.torchrl(gymnasium.make(env_id, clips="generated/tiny")), seed=0)
 
 
 @pytest.mark.parametrize("mode", AutoresetMode)
@@ -56,7 +56,7 @@ def test_rewards_and_observations_are_ours() -> None:
     env.set_seed(5)
     data = env.reset()
     plain = gymnasium.make_vec(
-        "mimic_envs/MouseArm-v1", num_envs=COUNT, clips="builtin/tiny", max_episode_steps=3
+        "mimic_envs/MouseArm-v1", num_envs=COUNT, clips="generated/tiny", max_episode_steps=3
     )
     plain.reset(seed=5)  # TorchRL resets when it is given a seed
     first, _ = plain.reset()
@@ -71,7 +71,7 @@ def test_rewards_and_observations_are_ours() -> None:
 def test_metrics_are_read_as_the_page_says(code_of: Callable[[str], str]) -> None:
     names: dict[str, Any] = {
         "adapters": adapters,
-        "envs": gymnasium.make_vec("mimic_envs/MouseArm-v1", num_envs=3, clips="builtin/tiny"),
+        "envs": gymnasium.make_vec("mimic_envs/MouseArm-v1", num_envs=3, clips="generated/tiny"),
     }
     exec(code_of("TorchRL"), names)
     scores = names["env"].rollout(3)["next", "score"]

@@ -165,7 +165,7 @@ def test_selectivity() -> None:
 
 @pytest.fixture(scope="module")
 def recorded():
-    env = mimic_envs.make("mouse_arm", clips="builtin/tiny", terminate=False)
+    env = mimic_envs.make("mouse_arm", clips="generated/tiny", terminate=False)
     trials = {f"t{i}": ({"clip": i % 2, "frame": 10 * i}, 60) for i in range(4)}
     actors = [controllers.make(name, env) for name in ("pd", "zero")]
     return [rollouts.record(env, actor, trials, "all") for actor in actors]

@@ -31,7 +31,7 @@ class Undisturbed(Stop):
 
 
 def test_the_score_is_added_to_the_reward_of_the_step() -> None:
-    env = mimic_envs.make("mouse_arm", clips="builtin/tiny")
+    env = mimic_envs.make("mouse_arm", clips="generated/tiny")
     scored = brax_run.ScoreReward(env, 2.0)
 
     @jax.jit
@@ -57,8 +57,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[pathlib.Path, Any, An
         env=ENV,
         out=folder,
         steps=512,
-        clips="builtin/tiny",
-        eval_clips="builtin/tiny",
+        clips="generated/tiny",
+        eval_clips="generated/tiny",
         eval_every=256,
         threads=1,
         hidden=(8, 6),
@@ -75,7 +75,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[pathlib.Path, Any, An
 
 def test_the_exported_policy_acts_as_brax_s(run: tuple[pathlib.Path, Any, Any]) -> None:
     folder, make_policy, params = run
-    env = mimic_envs.make("mouse_arm", clips="builtin/tiny")
+    env = mimic_envs.make("mouse_arm", clips="generated/tiny")
     policy = policies.load(folder / "policy", env)
     state = jax.vmap(env.reset)(jax.random.split(jax.random.PRNGKey(3), 16))
     actions = jax.random.uniform(jax.random.PRNGKey(4), (16, 9), minval=-1.0)

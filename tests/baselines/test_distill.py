@@ -21,8 +21,8 @@ from mimic_envs.mdp import pd
 
 ROUNDS = 6
 COMMAND = [
-    *("--env", "mimic_envs/MouseArm-v1", "--teacher", "pd", "--clips", "builtin/tiny"),
-    *("--eval-clips", "builtin/tiny", "--action", "torque", "--hidden", "64", "--threads", "1"),
+    *("--env", "mimic_envs/MouseArm-v1", "--teacher", "pd", "--clips", "generated/tiny"),
+    *("--eval-clips", "generated/tiny", "--action", "torque", "--hidden", "64", "--threads", "1"),
     *("--eval-every", "6", "--dagger.rounds", str(ROUNDS), "--dagger.environments", "8"),
     *("--dagger.unroll", "16", "--dagger.gradient-steps", "100", "--dagger.batch", "8"),
 ]
@@ -30,7 +30,7 @@ COMMAND = [
 
 @pytest.fixture(scope="module")
 def arm() -> Environment:
-    return mimic_envs.make("mouse_arm", clips="builtin/tiny")
+    return mimic_envs.make("mouse_arm", clips="generated/tiny")
 
 
 @pytest.fixture(scope="module")
@@ -81,8 +81,8 @@ def test_a_stopped_run_ends_as_if_it_had_not_been(
 def test_ppo_starts_from_it(whole: pathlib.Path, tmp_path: pathlib.Path) -> None:
     """Its first score, before any update, is the distilled network's."""
     command = [
-        *("--env", "mimic_envs/MouseArm-v1", "--clips", "builtin/tiny", "--threads", "1"),
-        *("--eval-clips", "builtin/tiny", "--hidden", "64", "--steps", "64"),
+        *("--env", "mimic_envs/MouseArm-v1", "--clips", "generated/tiny", "--threads", "1"),
+        *("--eval-clips", "generated/tiny", "--hidden", "64", "--steps", "64"),
         *("--ppo.environments", "8", "--ppo.minibatches", "2", "--ppo.unroll", "4"),
         *("--start", str(whole / "policy"), "--ppo.critic-updates", "1"),
         *("--out", str(tmp_path / "run")),
@@ -176,7 +176,7 @@ def test_a_teacher_that_remembers_forgets_between_episodes(arm: Environment) -> 
 def test_targets_are_distilled_from_a_teacher_that_aims(arm: Environment) -> None:
     """What is noted is what mpc aims for, and acting on it does what mpc does with torques."""
     settings = Settings(samples=16, steps=5)
-    env = mimic_envs.make("mouse_arm", clips="builtin/tiny", action="pd_targets")
+    env = mimic_envs.make("mouse_arm", clips="generated/tiny", action="pd_targets")
     actor = policy.build(Spec(hidden=(8,), action="pd_targets"), env)
     teacher = MPCController(env, settings)
     learner = dagger.DAgger(dagger.Config(environments=4, unroll=4, noise=0.0), actor, teacher)
@@ -205,7 +205,7 @@ def test_a_trained_policy_teaches(whole: pathlib.Path, tmp_path: pathlib.Path) -
     said = json.loads((tmp_path / "run" / "policy" / "training.json").read_text())
     assert said["algorithm"] == "distillation of whole by DAgger"
     action = {"kind": "latent", "decoder": str(tmp_path / "run" / "policy")}
-    reused = mimic_envs.make("mouse_arm", clips="builtin/tiny", action=action)
+    reused = mimic_envs.make("mouse_arm", clips="generated/tiny", action=action)
     assert reused.action_size == 3
 
 
@@ -213,7 +213,7 @@ def test_what_a_teacher_of_controls_shows_in_postures(
     arm: Environment, whole: pathlib.Path
 ) -> None:
     """Postures with the torques of the teacher's controls, be it a controller or a policy."""
-    env = mimic_envs.make("mouse_arm", clips="builtin/tiny", action="posture")
+    env = mimic_envs.make("mouse_arm", clips="generated/tiny", action="posture")
     state, key = env.reset(jax.random.key(1), clip=0, frame=40), jax.random.key(0)
     law, dofs = pd.law(env.body), env.task.at.tracked_dofs
     for folder in (None, whole / "policy"):
@@ -229,7 +229,7 @@ def test_what_a_teacher_of_controls_shows_in_postures(
 def test_targets_cannot_be_distilled_from_others(
     tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    command = ["--env", "mimic_envs/Rodent-v1", "--teacher", "wbc", "--clips", "builtin/tiny"]
+    command = ["--env", "mimic_envs/Rodent-v1", "--teacher", "wbc", "--clips", "generated/tiny"]
     command += ["--out", str(tmp_path / "run"), "--action", "pd_targets"]
     assert distill.main(command) == 2
     said = " ".join(capsys.readouterr().err.split())

@@ -23,7 +23,7 @@ from mimic_envs import controllers, scoring
 from mimic_envs.env import Environment
 from mimic_envs.scoring import policies, submissions
 
-CLIPS = "builtin/tiny"
+CLIPS = "generated/tiny"
 
 
 ACTIONS = ("torque", "pd_residual", "pd_targets", "posture")
@@ -168,7 +168,7 @@ def test_the_leaderboard_takes_it(arm: Environment, tmp_path: pathlib.Path) -> N
         ["A. Author"],
         "CC0-1.0",
         policy=tmp_path / "run",
-        trained_on=["builtin/train"],
+        trained_on=["generated/train"],
         track="practice",
         agree=True,
         summary="For a test.",

@@ -31,7 +31,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     with pytest.MonkeyPatch.context() as patch:
         for body, stop_s in OWN.items():
             (data / body).mkdir()
-            clips = clips_.trim(clips_.load("builtin/test", body), stop_s=stop_s)
+            clips = clips_.trim(clips_.load("generated/test", body), stop_s=stop_s)
             clips_.export_clips(clips, data / body / "own.csv")
             ours = recorded.Recorded("own.csv", "", "", held_out=(clips.names[1],))
             patch.setitem(recorded.RECORDED, body, ours)
@@ -115,8 +115,8 @@ def test_the_command_is_that_of_the_run(run: pathlib.Path, published: pathlib.Pa
 @pytest.mark.parametrize(
     ("file", "name", "value", "message"),
     [
-        ("config.json", "clips", "builtin/train", "must be a mouse_arm-train.h5"),
-        ("config.json", "eval_clips", "builtin/test", "must be a mouse_arm-train.h5"),
+        ("config.json", "clips", "generated/train", "must be a mouse_arm-train.h5"),
+        ("config.json", "eval_clips", "generated/test", "must be a mouse_arm-train.h5"),
         ("config.json", "clips_sha256", "0", "trained on other clips"),
         ("config.json", "steps", 1000, "not finished: 96 of 1,000 steps"),
         ("config.json", "speed", 1, "speed is no setting"),

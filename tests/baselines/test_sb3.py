@@ -38,7 +38,7 @@ class Undisturbed(Stop):
 def arm(mode: AutoresetMode, limits: int) -> gymnasium.vector.VectorEnv:
     """Episodes of three steps if `limits` is 3."""
     return gymnasium.make_vec(
-        ENV, num_envs=4, clips="builtin/tiny", autoreset_mode=mode, max_episode_steps=limits
+        ENV, num_envs=4, clips="generated/tiny", autoreset_mode=mode, max_episode_steps=limits
     )
 
 
@@ -70,8 +70,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[pathlib.Path, Any, An
         env=ENV,
         out=folder,
         steps=1024,
-        clips="builtin/tiny",
-        eval_clips="builtin/tiny",
+        clips="generated/tiny",
+        eval_clips="generated/tiny",
         eval_every=512,
         threads=1,
         environments=16,
@@ -86,7 +86,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[pathlib.Path, Any, An
 
 def test_the_exported_policy_acts_as_the_model(run: tuple[pathlib.Path, Any, Any]) -> None:
     folder, model, normalised = run
-    env = mimic_envs.make("mouse_arm", clips="builtin/tiny")
+    env = mimic_envs.make("mouse_arm", clips="generated/tiny")
     policy = policies.load(folder / "policy", env)
     state = jax.vmap(env.reset)(jax.random.split(jax.random.PRNGKey(3), 16))
     # some so far off that the observation's clipping shows
@@ -109,7 +109,7 @@ def test_a_run_leaves_what_the_plot_needs(run: tuple[pathlib.Path, Any, Any]) ->
     updates = [x for x in records if x["kind"] == "update"]
     assert [x["steps"] for x in updates] == [256, 512, 768]
     assert all(x["train/n_updates"] == 2 * x["updates"] for x in updates)
-    assert json.loads((folder / "config.json").read_text())["eval_clips"] == "builtin/tiny"
+    assert json.loads((folder / "config.json").read_text())["eval_clips"] == "generated/tiny"
     training = json.loads((folder / "policy" / "training.json").read_text())
     assert (training["steps"], training["backend"]) == (1024, "native")
 

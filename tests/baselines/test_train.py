@@ -21,8 +21,8 @@ from baselines.log import Log
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 UPDATES = 12
 COMMAND = [
-    *("--env", "mimic_envs/MouseArm-v1", "--clips", "builtin/tiny", "--eval-clips"),
-    *("builtin/tiny", "--hidden", "8", "--ppo.critic-hidden", "8", "--ppo.environments", "8"),
+    *("--env", "mimic_envs/MouseArm-v1", "--clips", "generated/tiny", "--eval-clips"),
+    *("generated/tiny", "--hidden", "8", "--ppo.critic-hidden", "8", "--ppo.environments", "8"),
     *("--ppo.minibatches", "2", "--ppo.unroll", "4", "--steps", str(UPDATES * 32)),
     *("--eval-every", "192", "--checkpoint-every-s", "0", "--threads", "1"),
     *("--network", "intention", "--latent-size", "2"),
@@ -140,8 +140,8 @@ def test_a_run_from_before_a_setting_goes_on_with_its_default(
 def test_the_share_of_first_frames_reaches_the_environment(
     command: ModuleType, tmp_path: pathlib.Path
 ) -> None:
-    words = ["--env", "mimic_envs/MouseArm-v1", "--clips", "builtin/tiny", "--eval-clips"]
-    words += ["builtin/tiny", "--first-frame-share", "0.3", "--out", str(tmp_path / "run")]
+    words = ["--env", "mimic_envs/MouseArm-v1", "--clips", "generated/tiny", "--eval-clips"]
+    words += ["generated/tiny", "--first-frame-share", "0.3", "--out", str(tmp_path / "run")]
     teacher = ["--teacher", "pd"] if command is distill else []
     run = command.make(command.parse([*words, *teacher]), Console(quiet=True))
     assert run.env.task.command.sampling.first_frame_share == 0.3
@@ -156,7 +156,7 @@ def test_curves_show_every_score(
     scores: tuple[float, ...],
     near_one: bool,
 ) -> None:
-    (tmp_path / "config.json").write_text('{"eval_clips": "builtin/test"}')
+    (tmp_path / "config.json").write_text('{"eval_clips": "generated/test"}')
     records = Log(tmp_path, 0)
     for i, score in enumerate(scores):
         values = {"wall_time_s": 60.0 * i, "score": score, "score_worst_quarter": score}

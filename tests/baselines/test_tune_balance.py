@@ -13,7 +13,7 @@ from mimic_envs import clips as clips_
 
 ARGUMENTS = Arguments(
     "stick_insect",
-    clips=("builtin/tiny",),
+    clips=("generated/tiny",),
     generations=1,
     candidates=3,
     best=1,
@@ -38,7 +38,7 @@ def test_the_gains_found_are_no_worse_and_the_body_s_stay(
 
 
 def test_starts_leave_room_for_the_horizon() -> None:
-    clips = clips_.load("builtin/tiny", "stick_insect")
+    clips = clips_.load("generated/tiny", "stick_insect")
     starts = starts_of(clips, 0.2, 0.5)
     assert set(starts[:, 0]) == set(range(len(clips)))
     assert (starts[:, 1] + 0.5 * clips.fps < clips.lengths[starts[:, 0]]).all()
@@ -46,12 +46,12 @@ def test_starts_leave_room_for_the_horizon() -> None:
 
 
 def test_the_map_has_tenths_of_the_horizon() -> None:
-    clips = clips_.load("builtin/tiny", "stick_insect").select([0])
+    clips = clips_.load("generated/tiny", "stick_insect").select([0])
     alive = np.arange(10)[:, None] < np.array([10, 5, 0])
     (line,) = passing_map(clips, np.array([[0, 0], [0, 5], [0, 9]]), alive)
     assert line.split()[1:] == ["10", "5", "0"]
 
 
 def test_an_animal_that_does_not_walk_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    assert tune_balance.main(["worm", "--clips", "builtin/tiny"]) == 2
+    assert tune_balance.main(["worm", "--clips", "generated/tiny"]) == 2
     assert "body 'worm' cannot be balanced" in capsys.readouterr().err

@@ -15,8 +15,8 @@ from mimic_envs.physics.native import NativeBatch
 
 
 def start(body: bodies.Body) -> np.ndarray:
-    """The first pose of the first built-in clip."""
-    return np.array(clips.load("builtin/tiny", body).motions()[0][0], np.float64)
+    """The first pose of the first generated clip."""
+    return np.array(clips.load("generated/tiny", body).motions()[0][0], np.float64)
 
 
 def heights(body: bodies.Body, qpos: np.ndarray) -> dict[str, float]:
@@ -62,7 +62,7 @@ def test_a_fallen_animal_lies_on_the_floor(
 
 
 def test_only_feet_touch_the_floor_in_built_in_clips(walker: bodies.Body) -> None:
-    for name in clips.builtin_sets(walker):
+    for name in clips.generated_sets(walker):
         for motion in clips.load(name, walker).motions():
             for pose in motion[::10]:
                 assert min(heights(walker, pose).values()) > 0.02
@@ -198,7 +198,7 @@ def test_random_actions_never_pay_for_dying(body: bodies.Body) -> None:
 
     from mimic_envs.env import Environment
 
-    env = mimic_envs.make(body, clips="builtin/train")
+    env = mimic_envs.make(body, clips="generated/train")
     count = 50
     state = jax.jit(jax.vmap(Environment.reset, in_axes=(None, 0)))(
         env, jax.random.split(jax.random.key(0), count)

@@ -215,7 +215,7 @@ def test_open_loop_replay_walks_forward(fly: bodies.Body, walk: clips.ClipSet) -
 def test_stands_at_rest(fly: bodies.Body) -> None:
     """Held in a standing pose the fly sinks less than 1 % of its length into the floor."""
     model, data = fly.model, mujoco.MjData(fly.model)
-    stand = clips.load("builtin/tiny", fly).select(["tiny_stand"]).motions()[0][0]
+    stand = clips.load("generated/tiny", fly).select(["tiny_stand"]).motions()[0][0]
     data.qpos[:] = stand
     for _ in range(1000):
         data.ctrl[:] = np.clip(0.8 * (stand[7:] - data.qpos[7:]), -1, 1)

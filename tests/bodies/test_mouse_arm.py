@@ -237,7 +237,7 @@ def test_muscles_can_do_most_of_the_recordings_as_the_published_limb_could_not(
 
 
 def test_pd_follows_reaches_and_half_excited_muscles_do_not(arm: bodies.Body) -> None:
-    env = mimic_envs.make(arm, clips="builtin/tiny")
+    env = mimic_envs.make(arm, clips="generated/tiny")
     followed = scoring.score(env, controllers.make("pd", env), env.clips, "tiny")
     assert followed.score > 0.93
     idle = scoring.score(env, controllers.make("zero", env), env.clips, "tiny")

@@ -27,7 +27,7 @@ def walk(recordings, stick: bodies.Body) -> clips.ClipSet:
 @pytest.fixture(scope="module")
 def stand(stick: bodies.Body) -> np.ndarray:
     """`qpos` of a standing animal."""
-    return clips.load("builtin/tiny", stick).select(["tiny_stand"]).motions()[0][0]
+    return clips.load("generated/tiny", stick).select(["tiny_stand"]).motions()[0][0]
 
 
 def test_sizes_and_mass(stick: bodies.Body) -> None:
@@ -178,9 +178,9 @@ def test_stands_on_six_claws(stick: bodies.Body, stand: np.ndarray) -> None:
 
 
 def test_pd_stands_and_walks(stick: bodies.Body) -> None:
-    tiny = clips.load("builtin/tiny", stick)
+    tiny = clips.load("generated/tiny", stick)
     env = mimic_envs.make(stick, clips=tiny)
-    result = score(env, controllers.make("pd", env), tiny, "builtin/tiny")
+    result = score(env, controllers.make("pd", env), tiny, "generated/tiny")
     assert result.metrics["score"].min() > 0.9
     assert result.metrics["coverage"].min() == 1.0  # no limit is ever crossed
 

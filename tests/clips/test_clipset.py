@@ -231,9 +231,14 @@ class TestBadFiles:
             ClipSet.load(path)
 
 
+def test_former_names_of_sets_say_the_present_ones() -> None:
+    with pytest.raises(ValueError, match="'builtin/test' is called 'generated/test' now"):
+        clips_.load("builtin/test", "rodent")
+
+
 def test_unknown_set_names_the_nearest() -> None:
-    with pytest.raises(ValueError, match="did you mean 'builtin/test'"):
-        clips_.load("builtin/tset", "rodent")
+    with pytest.raises(ValueError, match="did you mean 'generated/test'"):
+        clips_.load("generated/tset", "rodent")
 
 
 def test_clips_of_another_body_are_refused(clips: ClipSet, rodent: bodies.Body) -> None:

@@ -22,7 +22,7 @@ ARRAYS = ("qvel", "xpos", "xquat")
 @pytest.fixture
 def clips() -> ClipSet:
     """Two clips of different length, nothing computed yet."""
-    tiny = clips_.load("builtin/tiny", "rodent")
+    tiny = clips_.load("generated/tiny", "rodent")
     return tiny.replace_motion([tiny.motions()[0], tiny.motions()[1][:30]], tiny.fps)
 
 
@@ -140,7 +140,7 @@ def test_an_environment_reads_files_in_place(tmp_path, monkeypatch) -> None:
     import jax
 
     monkeypatch.setattr(reference, "_PADDED_BYTES", 0)  # as for sets that are worth a file
-    tiny = clips_.load("builtin/tiny", "rodent")
+    tiny = clips_.load("generated/tiny", "rodent")
     for one in (tiny, tiny.on_disk(tmp_path)):
         env = assembled(one)
         host = env.task.command.reference

@@ -161,7 +161,7 @@ def test_flygym(tmp_path) -> None:
 
 @pytest.mark.parametrize("flat", [False, True])
 def test_demo(tmp_path, flat) -> None:
-    ours = load("builtin/tiny", "rodent")
+    ours = load("generated/tiny", "rodent")
     content = {
         "metadata": {"mocap_hz": ours.fps},
         "clips": [

@@ -10,13 +10,13 @@ import pytest
 from mimic_envs import clips
 from mimic_envs.clips import generators
 
-BUILTIN = pathlib.Path(clips.__file__).parent / "builtin"
+GENERATED = pathlib.Path(clips.__file__).parent / "generated"
 
 
 @pytest.fixture(scope="module", params=generators.names())
 def sets(request) -> dict[str, clips.ClipSet]:
     """The clips of one animal by split."""
-    return {split: clips.load(f"builtin/{split}", request.param) for split in generators.SPLITS}
+    return {split: clips.load(f"generated/{split}", request.param) for split in generators.SPLITS}
 
 
 def test_splits_share_no_clip(sets):
@@ -36,7 +36,7 @@ def test_sets_are_described_and_small(sets):
         assert clip_set.licence == "CC0-1.0"
     assert set(sets["train"].labels) == set(sets["test"].labels)
     assert set(sets["tiny"].labels) <= set(sets["train"].labels)
-    assert sum(path.stat().st_size for path in (BUILTIN / body).glob("*.h5")) < 3e6
+    assert sum(path.stat().st_size for path in (GENERATED / body).glob("*.h5")) < 3e6
 
 
 def test_clips_are_longer_than_the_reference_window(sets):

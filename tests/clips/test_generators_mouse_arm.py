@@ -17,7 +17,7 @@ LABELS = {"reach", "line", "circle"}
 
 @pytest.fixture(scope="module")
 def sets():
-    return {split: clips.load(f"builtin/{split}", "mouse_arm") for split in generators.SPLITS}
+    return {split: clips.load(f"generated/{split}", "mouse_arm") for split in generators.SPLITS}
 
 
 @pytest.fixture(scope="module")

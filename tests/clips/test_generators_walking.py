@@ -109,7 +109,7 @@ class Shipped(NamedTuple):
 
 @pytest.fixture(scope="module", params=sorted(EXPECTED))
 def shipped(request) -> Shipped:
-    sets = {split: clips.load(f"builtin/{split}", request.param) for split in generators.SPLITS}
+    sets = {split: clips.load(f"generated/{split}", request.param) for split in generators.SPLITS}
     reports = {
         (split, name): report
         for split, clip_set in sets.items()
@@ -165,7 +165,7 @@ def test_walking_clips_cover_the_range_of_speeds(shipped):
 @pytest.mark.parametrize(("body", "rise"), [("fly", 0.015), ("stick_insect", 0.2)])
 def test_every_leg_of_an_insect_swings_in_a_walk_and_none_in_standing(body, rise):
     for split in generators.SPLITS:
-        clip_set = clips.load(f"builtin/{split}", body)
+        clip_set = clips.load(f"generated/{split}", body)
         claws = [clip_set.body.body_names.index(n) for n in clip_set.body.end_effectors]
         for i, label in enumerate(clip_set.labels):
             rises = np.ptp(clip_set.xpos[i, : clip_set.lengths[i]][:, claws, 2], axis=0)
@@ -177,7 +177,7 @@ def test_every_leg_of_an_insect_swings_in_a_walk_and_none_in_standing(body, rise
 
 def test_a_rearing_rat_lifts_its_trunk_over_both_hind_feet():
     for split in ("train", "test"):
-        clip_set = clips.load(f"builtin/{split}", "rodent")
+        clip_set = clips.load(f"generated/{split}", "rodent")
         clip_set = clip_set.select(
             [i for i, label in enumerate(clip_set.labels) if label == "rear"]
         )

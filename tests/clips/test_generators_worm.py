@@ -17,7 +17,7 @@ LABELS = {"forward", "backward", "turn", "omega"}
 
 @pytest.fixture(scope="module")
 def sets() -> dict[str, clips.ClipSet]:
-    return {split: clips.load(f"builtin/{split}", "worm") for split in generators.SPLITS}
+    return {split: clips.load(f"generated/{split}", "worm") for split in generators.SPLITS}
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ LIFT_M = 0.005
 @pytest.fixture(scope="module")
 def walk() -> ClipSet:
     """Half a second of a generated walk, which is on the floor."""
-    return clips_.trim(clips_.load("builtin/tiny", "rodent").select([0]), 0.2, 0.9)
+    return clips_.trim(clips_.load("generated/tiny", "rodent").select([0]), 0.2, 0.9)
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +85,7 @@ class TestGround:
 
     @pytest.mark.parametrize("name", ["rodent", "fly", "stick_insect"])
     def test_what_is_right_barely_changes(self, name: str) -> None:
-        right = clips_.trim(clips_.load("builtin/tiny", name).select([0]), 0.0, 0.5)
+        right = clips_.trim(clips_.load("generated/tiny", name).select([0]), 0.0, 0.5)
         (report,) = ground_report.reports(clips_.ground(right))
         assert report.score > 0.98
         assert report.joint_rmse_deg < 1.5
@@ -119,7 +119,7 @@ class TestGround:
 
     def test_what_cannot_be_grounded(self, walk: ClipSet) -> None:
         with pytest.raises(ValueError, match=r"'worm' does not walk: it has no feet.*rodent"):
-            clips_.ground(clips_.load("builtin/tiny", "worm"))
+            clips_.ground(clips_.load("generated/tiny", "worm"))
         with pytest.raises(ValueError, match=rf"clip '{walk.names[0]}': no foot is ever on"):
             clips_.ground(moved(walk, 0.2))
 
@@ -275,7 +275,7 @@ class TestParts:
 
     def test_force_that_contacts_explain(self) -> None:
         """A standing rat needs its weight; in the air nothing gives it."""
-        stands = clips_.trim(clips_.load("builtin/tiny", "rodent").select([1]), 0.0, 0.2)
+        stands = clips_.trim(clips_.load("generated/tiny", "rodent").select([1]), 0.0, 0.2)
         points = soles.of(stands.body)
         for height, expected in ((0.0, 0.0), (0.05, 1.0)):
             qpos = kinematics.unit(stands.body.model, moved(stands, height).motions()[0])

@@ -71,7 +71,7 @@ def test_frames_must_divide_into_clips(stac) -> None:
 
 def test_lengths_of_published_recordings_are_converted(tmp_path) -> None:
     """The stick insect's are in metres, under other joint names, and say `1 frame per clip`."""
-    ours = load("builtin/tiny", "stick_insect").select(["tiny_tetrapod_1.6cmps"])
+    ours = load("generated/tiny", "stick_insect").select(["tiny_tetrapod_1.6cmps"])
     theirs = {name: published for published, name in ours.body.aliases.items()}
     columns = [n for n in ours.body.joint_names for _ in range(7 if n == "root" else 1)]
     qpos = ours.motions()[0].astype(np.float64)
@@ -130,7 +130,7 @@ def test_names_that_are_too_few_are_not_used(stac) -> None:
 @pytest.mark.parametrize("group", ["all_clips", None])
 def test_arrays_without_names_are_in_the_order_of_the_model(group, tmp_path) -> None:
     """As the original's older files are: no names, rates or units; also one clip without axis."""
-    tiny = clips_.load("builtin/tiny", "fly")
+    tiny = clips_.load("generated/tiny", "fly")
     for qpos in (tiny.qpos, tiny.qpos[0]):
         with h5py.File(tmp_path / "old.h5", "w") as file:
             place = file.create_group(group) if group else file

@@ -20,7 +20,7 @@ BLENDS_S = {"fly": 0.3, "mouse_arm": 0.3, "rodent": 0.3, "stick_insect": 0.3, "w
 
 @pytest.fixture(scope="module", params=sorted(BLENDS_S))
 def clips(request: pytest.FixtureRequest) -> ClipSet:
-    return clips_.load("builtin/test", request.param)
+    return clips_.load("generated/test", request.param)
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def joined(clips: ClipSet) -> ClipSet:
 
 @pytest.fixture(scope="module")
 def worms() -> ClipSet:
-    return clips_.load("builtin/tiny", "worm")
+    return clips_.load("generated/tiny", "worm")
 
 
 def frames(joined: ClipSet, clip: str) -> list[slice]:
@@ -133,7 +133,7 @@ def test_speeds_in_transitions_are_told(joined: ClipSet) -> None:
     assert told[0].blended == pytest.approx(np.abs(joined.qvel[0][inside, dof]).max())
     ratios = [one.blended / max(one.own, 1e-9) for one in told]
     assert ratios == sorted(ratios, reverse=True)
-    assert speeds(clips_.load("builtin/tiny", joined.body.name)) == []
+    assert speeds(clips_.load("generated/tiny", joined.body.name)) == []
 
 
 def test_the_page_about_clips_says_how_fast_transitions_are() -> None:
@@ -141,7 +141,7 @@ def test_the_page_about_clips_says_how_fast_transitions_are() -> None:
     rows = re.findall(r"^\| (\w+) \| (\d\S*) \| (\d+) of (\d+) \| (\S+) \|$", page, re.MULTILINE)
     assert {name for name, *_ in rows} == set(bodies.names())
     for name, blend_s, *said in rows:
-        told = speeds(join(clips_.load("builtin/train", name), float(blend_s)))
+        told = speeds(join(clips_.load("generated/train", name), float(blend_s)))
         told = [one for one in told if one.own > 1e-6]
         faster = sum(one.blended > one.own for one in told)
         worst = f"{told[0].blended / told[0].own:.2f}"
@@ -180,7 +180,7 @@ def test_without_a_transition_the_next_clip_continues_in_the_plane(worms: ClipSe
 
 
 def test_a_transition_longer_than_the_clips_is_refused() -> None:
-    tiny = clips_.load("builtin/tiny", "fly")
+    tiny = clips_.load("generated/tiny", "fly")
     with pytest.raises(ValueError, match=r"blend_s=0\.3 is too long: clip .* of 0\.144 s"):
         join(tiny)
     assert len(join(tiny, 0.144)) == 1
@@ -203,7 +203,7 @@ def test_parts_are_kept_in_the_file_and_by_the_tools(worms: ClipSet, tmp_path) -
     assert cut[1].start_s == pytest.approx(second.start_s - 1.0)
     assert concat([worms, joined]).parts == joined.parts
     assert concat([worms, joined]).select(worms.names).parts == {}
-    rats = join(clips_.load("builtin/tiny", "rodent"), 0.2)
+    rats = join(clips_.load("generated/tiny", "rodent"), 0.2)
     assert mirror(rats).parts["joined_000_mirrored"] == rats.parts["joined_000"]
 
 

@@ -26,9 +26,9 @@ LAYOUTS = {
 @pytest.fixture(scope="module", params=bodies.names())
 def motion(request) -> ClipSet:
     """Clips of one length of every body, with names that are hard to write down."""
-    if "builtin/tiny" not in clips_.builtin_sets(request.param):
+    if "generated/tiny" not in clips_.generated_sets(request.param):
         pytest.skip(f"body {request.param!r} has no clips yet")
-    tiny = clips_.load("builtin/tiny", request.param)
+    tiny = clips_.load("generated/tiny", request.param)
     tiny = tiny.select(np.flatnonzero(tiny.lengths == tiny.lengths[0]).tolist())
     names = [f'#{i}, it\'s a "walk": [é; b]' for i in range(len(tiny))]
     labels = ["walk, slow", *[""] * (len(tiny) - 1)]
@@ -68,7 +68,7 @@ def test_round_trip(motion: ClipSet, layout: str, tmp_path) -> None:
 
 @pytest.mark.parametrize("layout", ["rollout", "npz", "csv"])
 def test_clips_of_different_length(layout: str, rodent, tmp_path) -> None:
-    tiny = clips_.load("builtin/tiny", "rodent")
+    tiny = clips_.load("generated/tiny", "rodent")
     ragged = tiny.replace_motion([tiny.motions()[0][:7], tiny.motions()[1]], tiny.fps)
     path = tmp_path / f"a{LAYOUTS[layout]}"
     export_clips(ragged, path, layout)
@@ -191,7 +191,7 @@ class TestTables:
 class TestNpz:
     def test_a_rollout_with_flags(self, rodent, tmp_path) -> None:
         """What a loop over a Gymnasium environment keeps: episodes end where a flag is set."""
-        tiny = clips_.load("builtin/tiny", "rodent")
+        tiny = clips_.load("generated/tiny", "rodent")
         flags = np.zeros(20, bool)
         flags[[6, 12]] = True
         path = tmp_path / "rollout.npz"
@@ -204,7 +204,7 @@ class TestNpz:
         np.testing.assert_array_equal(np.concatenate(clips.motions()), tiny.qpos[0, :20])
 
     def test_a_stack_of_clips(self, rodent, tmp_path) -> None:
-        tiny = clips_.load("builtin/tiny", "rodent")
+        tiny = clips_.load("generated/tiny", "rodent")
         np.savez(tmp_path / "a.npz", qpos=tiny.qpos[:, :10], fps=50.0, length_unit="m")
         clips, _ = import_clips(tmp_path / "a.npz", "rodent")
         np.testing.assert_array_equal(clips.qpos, tiny.qpos[:, :10])
@@ -228,7 +228,7 @@ class TestNpz:
             import_clips(tmp_path / "a.pkl", "rodent")
 
     def test_a_given_rate_wins_and_is_reported(self, tmp_path) -> None:
-        tiny = clips_.load("builtin/tiny", "rodent")
+        tiny = clips_.load("generated/tiny", "rodent")
         np.savez(tmp_path / "a.npz", qpos=tiny.qpos[:, :10], fps=50.0, unit="m")
         clips, report = import_clips(tmp_path / "a.npz", "rodent", fps=60)
         assert clips.fps == 60
@@ -237,7 +237,7 @@ class TestNpz:
 
 def test_a_rollout_as_minari_writes_it(tmp_path) -> None:
     """Groups per episode with one entry more than there are actions, in a dataset's folder."""
-    tiny = clips_.load("builtin/tiny", "rodent")
+    tiny = clips_.load("generated/tiny", "rodent")
     (tmp_path / "walk-v0" / "data").mkdir(parents=True)
     with h5py.File(tmp_path / "walk-v0" / "data" / "main_data.hdf5", "w") as file:
         for i in (10, 9):  # not in the order of their numbers
@@ -279,7 +279,7 @@ def test_a_rollout_by_minari(tmp_path, monkeypatch) -> None:
 
 
 def test_a_folder_of_files(tmp_path) -> None:
-    tiny = clips_.load("builtin/tiny", "rodent")
+    tiny = clips_.load("generated/tiny", "rodent")
     for i, name in enumerate(tiny.names):
         export_clips(tiny.select([i]), tmp_path / f"trial_{name}.h5")
     clips, report = import_clips(tmp_path, "rodent", verify=True)
@@ -296,7 +296,7 @@ class TestKnownFaults:
 
     @pytest.fixture
     def path(self, tmp_path):
-        export_clips(clips_.load("builtin/tiny", "rodent"), tmp_path / "a.h5", "stac")
+        export_clips(clips_.load("generated/tiny", "rodent"), tmp_path / "a.h5", "stac")
         return tmp_path / "a.h5"
 
     def faults(self, path) -> dict[str, str]:
@@ -348,7 +348,7 @@ class TestKnownFaults:
 
 
 def test_a_fly_by_its_published_names(fly_columns, tmp_path) -> None:
-    tiny = clips_.load("builtin/tiny", "fly")
+    tiny = clips_.load("generated/tiny", "fly")
     aliases = {ours: theirs for theirs, ours in tiny.body.aliases.items()}
     columns = [aliases.get(name, name) for name in fly_columns]
     qpos = np.concatenate(tiny.motions())

@@ -261,7 +261,7 @@ def hub(server: Server, tmp_path, monkeypatch) -> Server:
     """A server that holds the rodent set as the hub does, and an empty cache directory."""
     monkeypatch.setenv("HF_ENDPOINT", server.url)
     monkeypatch.setenv("MIMIC_ENVS_CACHE", str(tmp_path / "cache"))
-    tiny = clips_.load("builtin/tiny", "rodent")
+    tiny = clips_.load("generated/tiny", "rodent")
     clips_.export_clips(tiny, tmp_path / "a.h5", "stac")
     put(server, "data/rodent/rodent_reference_clips.h5", (tmp_path / "a.h5").read_bytes())
     server.files[f"/api/{REPO}"] = json.dumps({"cardData": {"license": "cc-by-4.0"}}).encode()
@@ -292,7 +292,7 @@ class TestFetch:
         assert "arXiv:2511.20532" in said
         assert "clips='published/rodent'" in said
         loaded = clips_.load("published/rodent", "rodent")
-        tiny = clips_.load("builtin/tiny", "rodent")
+        tiny = clips_.load("generated/tiny", "rodent")
         assert loaded.content_hash == tiny.content_hash
         assert loaded.licence == "cc-by-4.0"
         assert "huggingface.co/datasets/talmolab/MIMIC-MJX" in loaded.source

@@ -61,6 +61,6 @@ def test_what_was_not_prepared_is_explained(cache: pathlib.Path) -> None:
 
 
 def test_recordings_without_the_clips_that_are_held_out_are_refused() -> None:
-    made = clips.load("builtin/test", "rodent")
+    made = clips.load("generated/test", "rodent")
     with pytest.raises(ValueError, match=r"lack the clips that are held out: \['clip_373'"):
         recorded.divided("rodent", made)

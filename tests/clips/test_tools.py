@@ -17,14 +17,14 @@ from mimic_envs.clips.mirror import TOLERANCE, other_side
 
 @pytest.fixture(scope="module", params=bodies.names())
 def tiny(request) -> ClipSet:
-    if "builtin/tiny" not in clips_.builtin_sets(request.param):
+    if "generated/tiny" not in clips_.generated_sets(request.param):
         pytest.skip(f"body {request.param!r} has no clips yet")
-    return clips_.load("builtin/tiny", request.param)
+    return clips_.load("generated/tiny", request.param)
 
 
 @pytest.fixture(scope="module")
 def rats() -> ClipSet:
-    return clips_.load("builtin/tiny", "rodent")
+    return clips_.load("generated/tiny", "rodent")
 
 
 class TestConcatAndTrim:
@@ -35,7 +35,7 @@ class TestConcatAndTrim:
 
     def test_what_cannot_be_joined(self, rats: ClipSet) -> None:
         with pytest.raises(ValueError, match=r"'rodent' and of body 'fly'"):
-            concat([rats, clips_.load("builtin/tiny", "fly")])
+            concat([rats, clips_.load("generated/tiny", "fly")])
         with pytest.raises(ValueError, match=r"50 Hz and at 100 Hz.*resample"):
             concat([rats, resample(rats, 100)])
         with pytest.raises(ValueError, match="occurs more than once"):
@@ -66,7 +66,7 @@ class TestMirror:
     @pytest.mark.parametrize(("name", "bound"), [("rodent", 2e-4), ("fly", 0.03)])
     def test_bodies_are_mirror_images(self, name: str, bound: float) -> None:
         """All bodies, by forward kinematics; the fly's model is not quite symmetric itself."""
-        clips = clips_.load("builtin/test", name)
+        clips = clips_.load("generated/test", name)
         mirrored = mirror(clips)
         pairs = [clips.body.body_names.index(other_side(n)) for n in clips.body.body_names]
         wanted = clips.xpos[:, :, pairs] * np.array([1, -1, 1], np.float32)
@@ -75,11 +75,11 @@ class TestMirror:
 
     @pytest.mark.parametrize("name", ["rodent", "fly"])
     def test_twice_is_the_original(self, name: str) -> None:
-        clips = clips_.load("builtin/test", name)
+        clips = clips_.load("generated/test", name)
         np.testing.assert_allclose(mirror(mirror(clips)).qpos, clips.qpos, atol=1e-6)
 
     def test_a_left_turn_turns_right(self) -> None:
-        clips = clips_.load("builtin/test", "rodent")
+        clips = clips_.load("generated/test", "rodent")
         left = clips.select(["walk_0.17mps_left_30dps"])
         yaw = left.body.model.joint("root").dofadr[0] + 5
         assert left.qvel[0, :, yaw].mean() == pytest.approx(-mirror(left).qvel[0, :, yaw].mean())

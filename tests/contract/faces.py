@@ -29,7 +29,7 @@ CONTROLLERS = {
     "mimic_envs/Worm-v1": ("pd",),
     "mimic_envs/StickInsect-v1": ("pd", "wbc"),
 }
-CLIPS = "builtin/tiny"
+CLIPS = "generated/tiny"
 STEPS = 3
 ACTION = 0.1
 FIXED = "threefry2x32"

@@ -16,7 +16,7 @@ SEED, COUNT, STEPS = 13, 3, 25
 
 
 def test_same_trajectory_bit_for_bit(env_id: str) -> None:
-    options = {"clips": "builtin/train", "terminate": False}
+    options = {"clips": "generated/train", "terminate": False}
     functional = mimic_envs.make(ENV_IDS[env_id], **options)
     step = jax.jit(jax.vmap(Environment.step, in_axes=(None, 0, 0)))
     generators = [gymnasium.utils.seeding.np_random(SEED + i)[0] for i in range(COUNT)]

@@ -11,7 +11,7 @@ from mimic_envs import ENV_IDS, bodies, clips
 def test_joint_differences_lead_from_the_body_to_the_reference(env_id: str) -> None:
     """The angle of a joint, plus its difference, is the angle of the clip at that frame."""
     body = bodies.get(ENV_IDS[env_id])
-    env = gymnasium.make(env_id, clips="builtin/tiny", terminate=False)
+    env = gymnasium.make(env_id, clips="generated/tiny", terminate=False)
     layout = env.unwrapped.observation_layout
     env.reset(seed=0, options={"clip": 0, "frame": 0})
     rng = np.random.default_rng(0)
@@ -24,7 +24,7 @@ def test_joint_differences_lead_from_the_body_to_the_reference(env_id: str) -> N
     )
     tracked = [body.hinge_names.index(name) for name in body.tracked_joints]
     columns = [body.model.joint(name).qposadr[0] for name in body.tracked_joints]
-    motion = clips.resample(clips.load("builtin/tiny", body), 1 / body.control_timestep_s)
+    motion = clips.resample(clips.load("generated/tiny", body), 1 / body.control_timestep_s)
     ahead = body.reference_stride * np.arange(1, body.reference_frames + 1)
     expected = motion.qpos[info["clip"], info["frame"] + ahead][:, columns]
     assert np.abs(differences).max() > 0.01  # or the sign could not be seen
@@ -36,7 +36,7 @@ def test_every_episode_has_all_the_steps_of_the_time_limit(env_id: str) -> None:
     envs = gymnasium.make_vec(
         env_id,
         2,
-        clips="builtin/tiny",
+        clips="generated/tiny",
         terminate=False,
         first_frame_share=1.0,  # no episode reaches the end of its clip
         max_episode_steps=4,

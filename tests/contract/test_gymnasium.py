@@ -18,7 +18,7 @@ import mimic_envs  # noqa: F401  (registers the environments)
 
 
 def make(env_id: str, **options) -> gymnasium.Env:
-    return gymnasium.make(env_id, **{"clips": "builtin/tiny", **options})
+    return gymnasium.make(env_id, **{"clips": "generated/tiny", **options})
 
 
 @pytest.mark.parametrize("render_mode", [None, "rgb_array"])
@@ -32,7 +32,7 @@ def test_checker_is_content(env_id: str, render_mode: str | None) -> None:
 
 
 def test_module_prefix(env_id: str) -> None:
-    env = gymnasium.make(f"mimic_envs:{env_id}", clips="builtin/tiny")
+    env = gymnasium.make(f"mimic_envs:{env_id}", clips="generated/tiny")
     assert env.spec.id == env_id
 
 
@@ -61,7 +61,7 @@ def test_same_seed_same_episode(env_id: str) -> None:
 
 
 def test_other_seed_other_start(env_id: str) -> None:
-    env = make(env_id, clips="builtin/train")
+    env = make(env_id, clips="generated/train")
     starts = set()
     for seed in range(20):
         _, info = env.reset(seed=seed)
@@ -70,12 +70,12 @@ def test_other_seed_other_start(env_id: str) -> None:
 
 
 def test_starts_at_the_first_frame(env_id: str) -> None:
-    env = make(env_id, clips="builtin/train", first_frame_share=1.0)
+    env = make(env_id, clips="generated/train", first_frame_share=1.0)
     assert {env.reset(seed=seed)[1]["frame"] for seed in range(5)} == {0}
 
 
 def test_unseeded_resets_go_on(env_id: str) -> None:
-    env = make(env_id, clips="builtin/train")
+    env = make(env_id, clips="generated/train")
     env.reset(seed=0)
     infos = [env.reset()[1] for _ in range(10)]
     starts = {(info["clip"], info["frame"]) for info in infos}
@@ -125,7 +125,7 @@ def test_bad_actions(env_id: str) -> None:
 
 def test_bad_options(env_id: str) -> None:
     for options, match in (
-        ({"clips": "builtin/tinny"}, "did you mean 'builtin/tiny'"),
+        ({"clips": "generated/tinny"}, "did you mean 'generated/tiny'"),
         ({"backend": "natif"}, "did you mean 'native'"),
         ({"render_mode": "rgb"}, "did you mean 'rgb_array'"),
     ):

@@ -18,7 +18,7 @@ N = 3
 
 
 def make_vec(**options: Any) -> gymnasium.vector.VectorEnv:
-    return gymnasium.make_vec(ARM, N, **{"clips": "builtin/tiny", **options})
+    return gymnasium.make_vec(ARM, N, **{"clips": "generated/tiny", **options})
 
 
 def structure(info: Any) -> Any:
@@ -31,7 +31,7 @@ def structure(info: Any) -> Any:
 
 
 def test_info_has_one_structure() -> None:
-    env = gymnasium.make(ARM, clips="builtin/tiny", terminate=False)
+    env = gymnasium.make(ARM, clips="generated/tiny", terminate=False)
     _, first = env.reset(seed=0, options={"clip": 1})
     *_, second = env.step(env.action_space.sample())
     assert list(structure(first).items()) == list(structure(second).items())
@@ -89,7 +89,7 @@ def containers(results: Any) -> list[Any]:
 
 def test_nothing_is_shared_between_steps() -> None:
     for env in (
-        gymnasium.make(ARM, clips="builtin/tiny").unwrapped,
+        gymnasium.make(ARM, clips="generated/tiny").unwrapped,
         make_vec(autoreset_mode=AutoresetMode.SAME_STEP, max_episode_steps=2),
         make_vec(),
     ):
@@ -105,7 +105,7 @@ def test_nothing_is_shared_between_steps() -> None:
 
 def test_statistics_of_episodes_join_the_info() -> None:
     env = gymnasium.wrappers.RecordEpisodeStatistics(
-        gymnasium.make(ARM, clips="builtin/tiny", max_episode_steps=2)
+        gymnasium.make(ARM, clips="generated/tiny", max_episode_steps=2)
     )
     env.reset(seed=0)
     for _ in range(2):
@@ -119,7 +119,7 @@ def test_statistics_of_episodes_join_the_info() -> None:
 def test_an_action_that_is_not_finite_ends_its_episode(bad: float, options: Any) -> None:
     """The rows beside it go on, and all faces do the same."""
     quiet, loud = make_vec(**options), make_vec(**options)
-    scalar = gymnasium.make(ARM, clips="builtin/tiny", **options)
+    scalar = gymnasium.make(ARM, clips="generated/tiny", **options)
     for env in (quiet, loud):
         env.reset(seed=0)
     scalar.reset(seed=1)
@@ -145,8 +145,8 @@ def test_an_action_that_is_not_finite_ends_its_episode(bad: float, options: Any)
 
 
 def test_the_functional_face_does_the_same() -> None:
-    env = mimic_envs.make("mouse_arm", clips="builtin/tiny")
-    twin = gymnasium.make(ARM, clips="builtin/tiny")
+    env = mimic_envs.make("mouse_arm", clips="generated/tiny")
+    twin = gymnasium.make(ARM, clips="generated/tiny")
     key = twin.unwrapped.np_random.bit_generator.state  # the key of its first episode
     twin.reset()
     twin.unwrapped.np_random.bit_generator.state = key
@@ -170,7 +170,7 @@ def test_the_functional_face_does_the_same() -> None:
 
 
 def test_actions_that_are_not_finite_can_raise() -> None:
-    options = {"clips": "builtin/tiny", "nonfinite_actions": "raise"}
+    options = {"clips": "generated/tiny", "nonfinite_actions": "raise"}
     env, envs = gymnasium.make(ARM, **options), gymnasium.make_vec(ARM, N, **options)
     env.reset(seed=0)
     envs.reset(seed=0)

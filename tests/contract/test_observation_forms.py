@@ -21,7 +21,7 @@ ID, N = "mimic_envs/MouseArm-v1", 3
 
 
 def options(**more: Any) -> dict[str, Any]:
-    return {"clips": "builtin/tiny", **more}
+    return {"clips": "generated/tiny", **more}
 
 
 def joined(observation: dict[str, np.ndarray], leading: int = 0) -> np.ndarray:

@@ -25,7 +25,7 @@ WIDTH, HEIGHT = 48, 36
 
 
 def options(**more: Any) -> dict[str, Any]:
-    return {"clips": "builtin/tiny", "width": WIDTH, "height": HEIGHT, **more}
+    return {"clips": "generated/tiny", "width": WIDTH, "height": HEIGHT, **more}
 
 
 def check_picture(picture: Any, mode: str) -> None:
@@ -103,14 +103,14 @@ def test_modes_that_are_not_there() -> None:
         (VectorEnv, "'rgb_aray'; did you mean 'rgb_array'"),
     ):
         with pytest.raises(ValueError, match=match):
-            face("mouse_arm", render_mode="rgb_aray", clips="builtin/tiny")
+            face("mouse_arm", render_mode="rgb_aray", clips="generated/tiny")
     with pytest.raises(ValueError, match=r"'human' .*valid: 'depth_array', 'rgb_array'"):
-        VectorEnv("mouse_arm", render_mode="human", clips="builtin/tiny")
+        VectorEnv("mouse_arm", render_mode="human", clips="generated/tiny")
     for face in (Env, VectorEnv):
         with pytest.raises(ValueError, match=r"'depth_array_list' is made by gymnasium\.make"):
-            face("mouse_arm", render_mode="depth_array_list", clips="builtin/tiny")
+            face("mouse_arm", render_mode="depth_array_list", clips="generated/tiny")
     with pytest.raises(ValueError, match="unknown render_mode 3"):
-        Env("mouse_arm", render_mode=3, clips="builtin/tiny")
+        Env("mouse_arm", render_mode=3, clips="generated/tiny")
 
 
 @pytest.mark.parametrize("make", [gymnasium.make, gymnasium.make_vec])

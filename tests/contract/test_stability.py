@@ -30,7 +30,7 @@ def test_energy_does_not_grow_in_a_passive_fall(body: bodies.Body) -> None:
     spec.option.enableflags |= int(mujoco.mjtEnableBit.mjENBL_ENERGY)
     spec.option.disableflags |= int(mujoco.mjtDisableBit.mjDSBL_ACTUATION)
     model = spec.compile()
-    clips = clips_.load("builtin/test", body)
+    clips = clips_.load("generated/test", body)
     for clip in range(len(clips)):
         qpos = clips.qpos[clip, 10].astype(np.float64)
         if model.jnt_type[0] == mujoco.mjtJoint.mjJNT_FREE:
@@ -47,7 +47,7 @@ def test_random_actions(env_id: str) -> None:
     `docs/measure.py` does the same with 256 environments for 10 s.
     """
     body = bodies.get(ENV_IDS[env_id])
-    env = gymnasium.make_vec(env_id, num_envs=64, clips="builtin/train")
+    env = gymnasium.make_vec(env_id, num_envs=64, clips="generated/train")
     env.reset(seed=0)
     rng = np.random.default_rng(0)
     diverged = 0
@@ -63,7 +63,7 @@ def test_random_actions(env_id: str) -> None:
 def test_no_buffer_overflows_on_any_clip(body: bodies.Body) -> None:
     """C MuJoCo's grow as needed, MJX has room for every pair, Warp's have a fixed size."""
     data, rows = mujoco.MjData(body.model), 0
-    for name in clips_.builtin_sets(body):
+    for name in clips_.generated_sets(body):
         for motion in clips_.load(name, body).motions():
             for qpos in motion:
                 data.qpos[:] = qpos

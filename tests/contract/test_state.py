@@ -36,11 +36,11 @@ an action term that looks at the simulation."""
 
 
 def make(**options: Any) -> Env:
-    return gymnasium.make(ARM, **{"clips": "builtin/tiny", **options}).unwrapped
+    return gymnasium.make(ARM, **{"clips": "generated/tiny", **options}).unwrapped
 
 
 def make_vec(count: int = N, **options: Any) -> VectorEnv:
-    return gymnasium.make_vec(ARM, count, **{"clips": "builtin/tiny", **options})
+    return gymnasium.make_vec(ARM, count, **{"clips": "generated/tiny", **options})
 
 
 def begun(face: Any) -> Any:
@@ -106,11 +106,11 @@ def assert_branches_are_equal(env: Env | VectorEnv) -> None:
 
 
 def test_branches_of_every_body(env_id: str) -> None:
-    assert_branches_are_equal(gymnasium.make(env_id, clips="builtin/tiny").unwrapped)
+    assert_branches_are_equal(gymnasium.make(env_id, clips="generated/tiny").unwrapped)
 
 
 def test_branches_of_every_body_in_a_vector(env_id: str) -> None:
-    assert_branches_are_equal(gymnasium.make_vec(env_id, N, clips="builtin/tiny"))
+    assert_branches_are_equal(gymnasium.make_vec(env_id, N, clips="generated/tiny"))
 
 
 def test_branches_with_memory_and_events() -> None:
@@ -124,7 +124,7 @@ def test_branches_on_a_device() -> None:
         def _make_stepper(self, count: int) -> JaxStepper:
             return JaxStepper(self.functional, count)
 
-    envs = OnDevice("mouse_arm", N, clips="builtin/tiny")
+    envs = OnDevice("mouse_arm", N, clips="generated/tiny")
     assert_branches_are_equal(envs)
     assert_goes_on_alike(envs, copy.deepcopy(envs), 5)
     [data, *_] = envs.get_attr("data")
@@ -214,7 +214,7 @@ def test_states_of_other_environments_are_refused(env: Env, envs: VectorEnv) -> 
     with pytest.raises(ValueError, match=r"with body 'worm'; this one has body 'mouse_arm'"):
         env.set_state(other)
     with pytest.raises(ValueError, match=r"command '2 clips .*this one has command '12 clips"):
-        make(clips="builtin/train").set_state(state)
+        make(clips="generated/train").set_state(state)
     with pytest.raises(
         ValueError, match=r"other options: its array .*memory.* none, here \(\d+,\)"
     ):
@@ -287,20 +287,20 @@ class WithArguments(Env, EzPickle):
 
     def __init__(self, clip_set: str, level: int = 0) -> None:
         EzPickle.__init__(self, clip_set, level=level)
-        super().__init__("mouse_arm", clips=f"builtin/{clip_set}")
+        super().__init__("mouse_arm", clips=f"generated/{clip_set}")
         self.level = level
         self.handle = (x for x in ())  # neither copied nor pickled, but made again
 
 
 class ManyWithArguments(VectorEnv, EzPickle):
     def __init__(self, count: int) -> None:
-        super().__init__("mouse_arm", count, clips="builtin/tiny")
+        super().__init__("mouse_arm", count, clips="generated/tiny")
         EzPickle.__init__(self, count)
 
 
 class WithAttributes(Env):
     def __init__(self, level: int) -> None:
-        super().__init__("mouse_arm", clips="builtin/tiny")
+        super().__init__("mouse_arm", clips="generated/tiny")
         self.levels = [level]
 
 
@@ -309,7 +309,7 @@ class WithAttributes(Env):
     "make_one",
     [
         make,
-        lambda: gymnasium.make(ARM, clips="builtin/tiny", max_episode_steps=30),
+        lambda: gymnasium.make(ARM, clips="generated/tiny", max_episode_steps=30),
         make_vec,
         lambda: make_vec(autoreset_mode="SameStep", max_episode_steps=9, **CHANGING),
         lambda: WithArguments("tiny", level=3),
@@ -352,7 +352,7 @@ def test_attributes_of_subclasses_follow_their_idiom(kind: str) -> None:
 
 def test_the_functional_environment_is_pickled() -> None:
     """The copy shares compiled programs with the first."""
-    env = mimic_envs.make("mouse_arm", clips="builtin/tiny", **CHANGING)
+    env = mimic_envs.make("mouse_arm", clips="generated/tiny", **CHANGING)
     assert copy.deepcopy(env) is env
     twin = pickle.loads(pickle.dumps(env))
     assert twin.clips.content_hash == env.clips.content_hash

@@ -57,12 +57,12 @@ def test_an_id_is_of_its_animal() -> None:
 
 
 def test_commands_take_the_task_from_the_id() -> None:
-    env, source = console.scored_env("mimic_envs/MouseArmReach-v1", "builtin/test")
+    env, source = console.scored_env("mimic_envs/MouseArmReach-v1", "generated/test")
     assert (env.body.name, env.task.name, source) == ("mouse_arm", "reach", None)
     env, source = console.scored_env(
-        "mimic_envs/MouseArmReach-v1", "builtin/test", task="imitation"
+        "mimic_envs/MouseArmReach-v1", "generated/test", task="imitation"
     )
     assert env.task.name == "imitation"
     assert source is not None
     with pytest.raises(ValueError, match="did you mean 'mimic_envs/MouseArmReach-v1'"):
-        console.scored_env("mimic_envs/MouseArmReech-v1", "builtin/test")
+        console.scored_env("mimic_envs/MouseArmReech-v1", "generated/test")

@@ -35,7 +35,7 @@ TERMS = """
 """
 VARIANT = {
     "body": "mouse_arm",
-    "clips": "builtin/tiny",
+    "clips": "generated/tiny",
     "rewards": {
         "joints": 2.0,
         "end_effectors": {"weight": 0.25, "sigma": 0.02},
@@ -68,7 +68,7 @@ def variant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The id, registered as users do, with a module of its terms beside it."""
     folder: pathlib.Path = tmp_path_factory.mktemp("lab")
     (folder / "variant_terms.py").write_text(textwrap.dedent(TERMS))
-    tiny = load("builtin/tiny", "mouse_arm")
+    tiny = load("generated/tiny", "mouse_arm")
     muscle = tiny.body.actuator_names[0]
     keywords = VARIANT | {"clip_weights": {tiny.names[0]: 3.0}}
     keywords["events"] = {
@@ -171,7 +171,7 @@ def constant(c: object) -> float:
 )
 def test_a_spec_with_an_object_names_its_place(keywords, message: str) -> None:
     """Gymnasium sets a spec when it makes an environment; nothing else of that is of interest."""
-    env = gymnasium.make("mimic_envs/MouseArm-v1", clips="builtin/tiny")
+    env = gymnasium.make("mimic_envs/MouseArm-v1", clips="generated/tiny")
     spec = env.unwrapped.spec
     spec.kwargs = spec.kwargs | keywords
     with pytest.raises(TypeError, match=message):
@@ -180,7 +180,7 @@ def test_a_spec_with_an_object_names_its_place(keywords, message: str) -> None:
 
 def test_the_way_of_automatic_resets_is_given_by_its_name() -> None:
     mode = gymnasium.vector.AutoresetMode.SAME_STEP
-    arm = {"id": "mimic_envs/MouseArm-v1", "num_envs": 2, "clips": "builtin/tiny"}
+    arm = {"id": "mimic_envs/MouseArm-v1", "num_envs": 2, "clips": "generated/tiny"}
     spec = gymnasium.make_vec(**arm, autoreset_mode=mode).spec
     with pytest.raises(TypeError, match=r"'autoreset_mode' is a AutoresetMode, .* 'SameStep'"):
         spec.to_json()

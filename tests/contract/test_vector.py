@@ -19,7 +19,7 @@ N = 3
 
 
 def make(env_id: str, num_envs: int = N, **options) -> VectorEnv:
-    envs = gymnasium.make_vec(env_id, num_envs, **{"clips": "builtin/tiny", **options})
+    envs = gymnasium.make_vec(env_id, num_envs, **{"clips": "generated/tiny", **options})
     assert isinstance(envs, VectorEnv)
     return envs
 
@@ -51,7 +51,7 @@ def test_equals_gymnasiums_sync_vector_env(env_id: str, mode: AutoresetMode) -> 
         N,
         vectorization_mode="sync",
         vector_kwargs={"autoreset_mode": mode},
-        clips="builtin/tiny",
+        clips="generated/tiny",
     )
     a, infos_a = ours.reset(seed=7)
     b, infos_b = theirs.reset(seed=7)
@@ -79,17 +79,17 @@ def test_equals_gymnasiums_sync_vector_env(env_id: str, mode: AutoresetMode) -> 
 
 
 def test_starts_are_those_of_scalar_envs(env_id: str) -> None:
-    envs = make(env_id, clips="builtin/train")
+    envs = make(env_id, clips="generated/train")
     obs, infos = envs.reset(seed=20)
     for i in range(N):
-        env = gymnasium.make(env_id, clips="builtin/train")
+        env = gymnasium.make(env_id, clips="generated/train")
         own, info = env.reset(seed=20 + i)
         np.testing.assert_array_equal(obs[i], own)
         assert (infos["clip"][i], infos["frame"][i]) == (info["clip"], info["frame"])
 
 
 def test_starts_at_the_first_frame(env_id: str) -> None:
-    envs = make(env_id, clips="builtin/train", first_frame_share=1.0)
+    envs = make(env_id, clips="generated/train", first_frame_share=1.0)
     assert not envs.reset(seed=0)[1]["frame"].any()
     # and later resets do so, too
     envs.reset(options={"clip": 0, "frame": int(envs.functional.clips.lengths[0]) - 2})
@@ -250,11 +250,11 @@ def test_async_still_works(env_id: str) -> None:
     code = (
         "import gymnasium, mimic_envs, numpy as np\n"
         f"envs = gymnasium.make_vec({env_id!r}, 2, vectorization_mode='async', "
-        "clips='builtin/tiny')\n"
+        "clips='generated/tiny')\n"
         "obs, _ = envs.reset(seed=3)\n"
         "obs, *_ = envs.step(np.zeros(envs.action_space.shape, np.float32))\n"
         "own = gymnasium.make_vec("
-        f"{env_id!r}, 2, clips='builtin/tiny')\n"
+        f"{env_id!r}, 2, clips='generated/tiny')\n"
         "own.reset(seed=3)\n"
         "same, *_ = own.step(np.zeros(envs.action_space.shape, np.float32))\n"
         "envs.close(); print(np.abs(obs - same).max() < 1e-4)"

@@ -24,7 +24,7 @@ from mimic_envs.physics.backend import control_range
 
 @pytest.fixture(scope="module")
 def env(rodent: bodies.Body) -> Environment:
-    return mimic_envs.make(rodent, clips="builtin/tiny", terminate=False)
+    return mimic_envs.make(rodent, clips="generated/tiny", terminate=False)
 
 
 def test_unknown_controller(env: Environment) -> None:
@@ -35,7 +35,7 @@ def test_unknown_controller(env: Environment) -> None:
 @pytest.mark.parametrize("name", controllers.names())
 def test_actions_are_finite_and_within_range(body: bodies.Body, name: str) -> None:
     """For plausible states and for absurd ones."""
-    env = mimic_envs.make(body, clips="builtin/tiny")
+    env = mimic_envs.make(body, clips="generated/tiny")
     try:
         controller = controllers.make(name, env)
     except ValueError as error:
@@ -111,7 +111,7 @@ class TestPD:
             return spec
 
         floating = dataclasses.replace(rodent, build_spec=build_spec)
-        clips = load_clips("builtin/tiny", "rodent")
+        clips = load_clips("generated/tiny", "rodent")
         env = mimic_envs.make(floating, clips=clips, terminate=False)
         results = scoring.score(env, controllers.make("pd", env), clips, "tiny")
         assert results.metrics["joint_rmse_deg"].max() < 4.0
@@ -125,7 +125,7 @@ def walker(request: pytest.FixtureRequest) -> bodies.Body:
 
 @pytest.fixture(scope="module")
 def data(walker: bodies.Body) -> mujoco.MjData:
-    clips, data = load_clips("builtin/test", walker.name), mujoco.MjData(walker.model)
+    clips, data = load_clips("generated/test", walker.name), mujoco.MjData(walker.model)
     data.qpos[:] = clips.qpos[3, 77]
     mujoco.mj_forward(walker.model, data)
     return data
@@ -179,7 +179,7 @@ class TestLinearModel:
         assert_close(linear.torque @ actions + linear.offset, held.qfrc_actuator)
 
     def test_difference_is_mujocos(self, rodent: bodies.Body) -> None:
-        clips = load_clips("builtin/test", "rodent")
+        clips = load_clips("generated/test", "rodent")
         a, b = clips.qpos[4, 10], clips.qpos[4, 90]
         expected = np.zeros(rodent.model.nv)
         mujoco.mj_differentiatePos(
@@ -200,7 +200,7 @@ class TestLinearModel:
 
 
 def test_wbc_walks_where_pd_falls(env: Environment, rodent: bodies.Body) -> None:
-    clips = load_clips("builtin/tiny", rodent)
+    clips = load_clips("generated/tiny", rodent)
     wbc, pd = (
         scoring.score(env, controllers.make(name, env), clips, "tiny").metrics
         for name in ("wbc", "pd")
@@ -213,7 +213,7 @@ def test_wbc_walks_where_pd_falls(env: Environment, rodent: bodies.Body) -> None
 @pytest.mark.parametrize("name", [pytest.param("fly", marks=pytest.mark.nightly), "stick_insect"])
 def test_wbc_keeps_insects_where_they_should_be(name: str) -> None:
     """Their legs hold them up under `pd` as well, but slip."""
-    clips = load_clips("builtin/tiny", name)
+    clips = load_clips("generated/tiny", name)
     env = mimic_envs.make(name, clips=clips, terminate=False)
     wbc, pd = (
         scoring.score(env, controllers.make(controller, env), clips, "tiny").metrics
@@ -234,7 +234,7 @@ def test_wbc_times_follow_from_length_and_gravity(rodent: bodies.Body) -> None:
 
 def test_mpc_walks_where_pd_falls(rodent: bodies.Body) -> None:
     """On a short piece of walking, with few samples."""
-    clips = trim(load_clips("builtin/tiny", rodent).select([0]), 0.0, 0.5)
+    clips = trim(load_clips("generated/tiny", rodent).select([0]), 0.0, 0.5)
     env = mimic_envs.make(rodent, clips=clips, terminate=False)
     mpc = MPCController(env, Settings(samples=16))
     mpc_score, pd_score = (
@@ -245,7 +245,7 @@ def test_mpc_walks_where_pd_falls(rodent: bodies.Body) -> None:
 
 
 def test_mpc_depends_on_its_key_and_on_what_it_remembers() -> None:
-    env = mimic_envs.make("mouse_arm", clips="builtin/tiny")
+    env = mimic_envs.make("mouse_arm", clips="generated/tiny")
     mpc = MPCController(env, Settings(samples=8, steps=5))
     state, act = env.reset(jax.random.key(0), clip=0, frame=3), jax.jit(mpc.act_remembering)
     key, other = jax.random.key(1), jax.random.key(2)

@@ -19,7 +19,7 @@ from mimic_envs.messages import brief, is_on_purpose, listed, unknown
 
 ROOT = pathlib.Path(mimic_envs.__file__).parents[1]
 COMMAND = [sys.executable, "-m", "mimic_envs"]
-INFO = [*COMMAND, "clips", "info", "builtin/tiny", "--body", "mouse_arm"]
+INFO = [*COMMAND, "clips", "info", "generated/tiny", "--body", "mouse_arm"]
 
 
 def environment(**changes: str | None) -> dict[str, str]:
@@ -257,9 +257,9 @@ for main, words in {LACKING!r}:
 
 
 LACKING = {
-    ("cli", "play mimic_envs/MouseArm-v1 --clips builtin/tiny"): "video",
-    ("cli", "score mimic_envs/MouseArm-v1 --clips builtin/tiny --plot"): "video",
-    ("cli", "clips plot builtin/tiny --body mouse_arm"): "video",
+    ("cli", "play mimic_envs/MouseArm-v1 --clips generated/tiny"): "video",
+    ("cli", "score mimic_envs/MouseArm-v1 --clips generated/tiny --plot"): "video",
+    ("cli", "clips plot generated/tiny --body mouse_arm"): "video",
     ("cli", "stac fit mouse_arm none.npz --fps 1 --unit m --report r.html"): "video",
     ("cli", "stac fit mouse_arm none.npz --fps 1 --unit m --video r.mp4"): "video",
     ("build", "--out pages"): "leaderboard",

@@ -222,7 +222,7 @@ class TestBounds:
 
 STEPS = """
 import gymnasium, jax, mimic_envs
-env = gymnasium.make("mimic_envs/MouseArm-v1", clips="builtin/tiny")
+env = gymnasium.make("mimic_envs/MouseArm-v1", clips="generated/tiny")
 env.reset(seed=0)
 env.step(env.action_space.sample())
 print(jax.config.jax_compilation_cache_dir)

@@ -63,16 +63,16 @@ RIGHT = {
     ("leaderboard.verify", "verified"): ["out"],
     ("nwb", "out"): ["out.nwb"],
     ("nwb", "recording"): ["r.nc"],
-    ("play", "clips"): ["builtin/tiny"],
+    ("play", "clips"): ["generated/tiny"],
     ("play", "out"): ["out.mp4"],
     ("analyse", "out"): ["out"],
     ("analyse", "recordings"): ["r.nc"],
-    ("experiment", "clips"): ["builtin/tiny"],
+    ("experiment", "clips"): ["generated/tiny"],
     ("experiment", "out"): ["out.nc"],
     ("experiment", "table"): ["table.json"],
-    ("record", "clips"): ["builtin/tiny"],
+    ("record", "clips"): ["generated/tiny"],
     ("record", "out"): ["out.nc"],
-    ("score", "clips"): ["builtin/tiny"],
+    ("score", "clips"): ["generated/tiny"],
     ("score", "out"): ["out.json"],
     ("view", "out"): ["out"],
     ("view", "source"): ["r.nc"],
@@ -89,7 +89,7 @@ WRONG = {
     ("", "body_length"): ["0", "-1", "nan", "inf"],
     ("", "clip"): ["99", "-1", "moonwalk"],
     ("", "clip_frames"): ["0", "-5"],
-    ("", "clips"): ["builtin/nothing", "none.h5", "broken.h5", ".", "huge.h5"],
+    ("", "clips"): ["generated/nothing", "none.h5", "broken.h5", ".", "huge.h5"],
     ("", "controller"): ["pid", "nosuchmodule:pd", "os:getcwd"],
     ("", "dataset"): ["nothing"],
     ("", "env_id"): ["mimic_envs/MouseAm-v1", "nosuchmodule:id", "a:b:c", "", "n" * 9_000],
@@ -125,7 +125,7 @@ WRONG = {
     ("", "test"): ["0", "1", "-1", "nan", "1e300"],
     ("", "threads"): ["-1"],
     ("", "trials"): ["tiny_reech"],
-    ("", "trained_on"): ["builtin/nothing", "none.h5"],
+    ("", "trained_on"): ["generated/nothing", "none.h5"],
     ("", "unit"): ["furlong", ""],
     ("", "video"): ["out.gif", "."],
     ("", "width"): ["0", "-2", "3", "1000000"],
@@ -140,7 +140,7 @@ WRONG = {
     ("view", "env"): ["mimic_envs/MouseAm-v1", "nosuchmodule:id", "a:b:c", ""],
     ("view", "every"): ["0", "-1"],
     ("view", "seed"): ["-1", "0"],
-    ("view", "source"): ["none.nc", "broken.nc", ".", "none.h5", "broken.h5", "builtin/test"],
+    ("view", "source"): ["none.nc", "broken.nc", ".", "none.h5", "broken.h5", "generated/test"],
     ("leaderboard new", "track"): ["nothing"],
     ("leaderboard.verify", "paths"): [],
 }
@@ -350,7 +350,7 @@ def recorded() -> Any:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     """A folder with right inputs and broken ones."""
     folder = tmp_path_factory.mktemp("files")
-    clips = clips_.load("builtin/tiny", BODY)
+    clips = clips_.load("generated/tiny", BODY)
     clips.save(folder / "clips.h5")
     clips_.export_clips(clips, folder / "table.csv")
     names = list(clips.body.keypoints)

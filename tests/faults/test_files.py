@@ -35,7 +35,7 @@ Read = Callable[[pathlib.Path], Any]
 
 @pytest.fixture(scope="module")
 def clips() -> clips_.ClipSet:
-    return clips_.load("builtin/tiny", BODY)
+    return clips_.load("generated/tiny", BODY)
 
 
 def keypoints(path: pathlib.Path) -> stac.Keypoints:
@@ -252,7 +252,7 @@ def read(path):
     if path.endswith("clips.h5"):
         return clips.ClipSet.load(path)
     return import_clips(path, "mouse_arm", verify=True)
-clips.load("builtin/tiny", "mouse_arm")
+clips.load("generated/tiny", "mouse_arm")
 import scipy.io
 """
 

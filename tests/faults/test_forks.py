@@ -20,7 +20,7 @@ import gymnasium, numpy as np
 import mimic_envs
 
 ID = "mimic_envs/MouseArm-v1"
-OPTIONS = {"clips": "builtin/tiny"}
+OPTIONS = {"clips": "generated/tiny"}
 
 def stepped(context, **more):
     envs = gymnasium.make_vec(ID, 1, vectorization_mode="async",

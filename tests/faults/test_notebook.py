@@ -18,7 +18,7 @@ import sys
 sys.path.insert(0, {root!r})
 import gymnasium, mimic_envs
 env = gymnasium.make(
-    "mimic_envs/MouseArm-v1", clips="builtin/tiny", render_mode="rgb_array", width=64, height=48
+    "mimic_envs/MouseArm-v1", clips="generated/tiny", render_mode="rgb_array", width=64, height=48
 )
 env.reset(seed=0)
 env.step(env.action_space.sample())
@@ -30,7 +30,7 @@ cli.main(["list"])
 """,
     "train": """
 from baselines import train
-short = "--clips builtin/tiny --eval-clips builtin/tiny --steps 256 --eval-every 256 --hidden 8"
+short = "--clips generated/tiny --eval-clips generated/tiny --steps 256 --eval-every 256 --hidden 8"
 short += " --ppo.environments 8 --ppo.unroll 16 --ppo.minibatches 2 --threads 1"
 where = ["--env", "mimic_envs/MouseArm-v1", "--out", {out!r}]
 print("exit code", train.main([*where, *short.split()]))

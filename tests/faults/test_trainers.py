@@ -19,8 +19,8 @@ from tests.faults import disks
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 UPDATES = 6
 COMMAND = [
-    *("--env", "mimic_envs/MouseArm-v1", "--clips", "builtin/tiny", "--eval-clips"),
-    *("builtin/tiny", "--hidden", "8", "--ppo.critic-hidden", "8", "--ppo.environments", "4"),
+    *("--env", "mimic_envs/MouseArm-v1", "--clips", "generated/tiny", "--eval-clips"),
+    *("generated/tiny", "--hidden", "8", "--ppo.critic-hidden", "8", "--ppo.environments", "4"),
     *("--ppo.minibatches", "1", "--ppo.epochs", "1", "--ppo.unroll", "2", "--eval-every", "99999"),
     *("--checkpoint-every-s", "0", "--threads", "1"),
 ]

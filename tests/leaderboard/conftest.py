@@ -30,7 +30,7 @@ def _judges_compile_as_the_tests_do() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def env() -> Environment:
-    return mimic_envs.make("worm", clips="builtin/tiny", terminate=False)
+    return mimic_envs.make("worm", clips="generated/tiny", terminate=False)
 
 
 def mlp(folder: pathlib.Path, env: Environment, scale: float = 1.0, seed: int = 0) -> pathlib.Path:
@@ -55,7 +55,7 @@ def root(tmp_path_factory: pytest.TempPathFactory, env: Environment) -> pathlib.
     common |= {"agree": True, "summary": "For the tests."}
     submissions.new(name="pd", controller="pd", **common)
     folder = mlp(root / "weights", env)
-    submissions.new(name="Network", policy=folder, trained_on=["builtin/train"], **common)
+    submissions.new(name="Network", policy=folder, trained_on=["generated/train"], **common)
     (path,) = (root / PROTOCOL / "worm").glob("*-network")
     fill_in(path)
     return root / PROTOCOL / "worm"

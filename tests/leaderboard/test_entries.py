@@ -75,7 +75,7 @@ def board(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
         authors=["A. Author"],
         licence="CC0-1.0",
         policy=trained(root / "runs"),
-        trained_on=["builtin/train"],
+        trained_on=["generated/train"],
         agree=True,
         summary="Two updates of PPO, added to PD control.",
     )
@@ -89,7 +89,7 @@ def trained(folder: pathlib.Path) -> pathlib.Path:
     """Policies of two training seeds, as a submission takes them."""
     from baselines import train
 
-    command = ["--env", "mimic_envs/MouseArm-v1", "--eval-clips", "builtin/tiny"]
+    command = ["--env", "mimic_envs/MouseArm-v1", "--eval-clips", "generated/tiny"]
     command += [
         "--action",
         "pd_residual",

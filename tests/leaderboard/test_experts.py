@@ -35,7 +35,7 @@ def good(tmp_path_factory, weights) -> pathlib.Path:
         authors=["A. Author"],
         licence="CC0-1.0",
         policy=weights,
-        trained_on=["builtin/tiny"],
+        trained_on=["generated/tiny"],
         track="practice",
         agree=True,
         summary="For the tests.",

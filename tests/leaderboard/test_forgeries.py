@@ -250,14 +250,14 @@ class TestDeclarations:
         other = frozen.get(PROTOCOL).train["worm"].sha256
         pd.record(clips_sha256=other)
         said = pd.said()
-        assert f"was scored on other clips than 'builtin/tiny' of protocol {PROTOCOL}" in said
+        assert f"was scored on other clips than 'generated/tiny' of protocol {PROTOCOL}" in said
         assert "results.json: names other clips than submission.json" in said
 
     @pytest.mark.parametrize("what", ["set", "clip"])
     def test_trained_on_test_clips(self, network, what) -> None:
         test = frozen.get(PROTOCOL).test["generated"]["worm"]
         network.record(trained_on=[test.sha256 if what == "set" else test.clip_sha256[2]])
-        expected = "test set builtin/test" if what == "set" else f"clip {test.clips[2]} of test"
+        expected = "test set generated/test" if what == "set" else f"clip {test.clips[2]} of test"
         assert f"was trained on {expected}" in network.said()
 
     def test_training_is_declared(self, network) -> None:
@@ -342,7 +342,7 @@ class TestPolicies:
             authors=["x"],
             licence="MIT",
             policy=mlp(tmp_path / "weights", env, scale=3e38),
-            trained_on=["builtin/train"],
+            trained_on=["generated/train"],
             track="practice",
             agree=True,
             summary="x",

@@ -29,7 +29,7 @@ def test_five_minutes(tmp_path, monkeypatch, capsys) -> None:
     (python,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     shell = re.findall(r"```bash\n(.*?)```", text, re.DOTALL)
     monkeypatch.chdir(tmp_path)
-    exec(python.replace("builtin/train", "builtin/tiny"), {})
+    exec(python.replace("generated/train", "generated/tiny"), {})
     program, *arguments = command(shell[0])
     assert program == "mimic-envs"
     cli.main([*arguments, "--track", "practice"])

@@ -27,10 +27,10 @@ def test_fresh_clips_are_new_and_can_be_repeated() -> None:
     one, again, other = (generators.fresh("mouse_arm", seed) for seed in (7, 7, 8))
     assert one.content_hash == again.content_hash
     hashes = [{frozen.motion_hash(m) for m in x.motions()} for x in (one, other)]
-    public = {frozen.motion_hash(m) for m in clips.load("builtin/test", "mouse_arm").motions()}
+    public = {frozen.motion_hash(m) for m in clips.load("generated/test", "mouse_arm").motions()}
     assert not hashes[0] & hashes[1]
     assert not (hashes[0] | hashes[1]) & public
-    assert one.labels == clips.load("builtin/test", "mouse_arm").labels
+    assert one.labels == clips.load("generated/test", "mouse_arm").labels
 
 
 @pytest.mark.parametrize("name", generators.names())

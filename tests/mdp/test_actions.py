@@ -16,7 +16,7 @@ from mimic_envs.mdp.poses import rest_qpos, standing_qpos
 
 
 def make(body: str = "stick_insect", **options) -> Environment:
-    return mimic_envs.make(body, **{"clips": "builtin/tiny", **options})
+    return mimic_envs.make(body, **{"clips": "generated/tiny", **options})
 
 
 def control(env: Environment, action: jax.Array) -> np.ndarray:

@@ -83,7 +83,7 @@ def test_axes_and_jacobian(model: mujoco.MjModel) -> None:
 
 
 def test_axes_of_an_animal_with_a_free_root(rodent: bodies.Body) -> None:
-    clips, data = load_clips("builtin/tiny", rodent), mujoco.MjData(rodent.model)
+    clips, data = load_clips("generated/tiny", rodent), mujoco.MjData(rodent.model)
     data.qpos[:] = clips.qpos[1, 20]
     mujoco.mj_forward(rodent.model, data)
     axis, _ = Axes(rodent.model).at(*arrays(data))

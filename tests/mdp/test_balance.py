@@ -20,12 +20,12 @@ from mimic_envs.mdp import balance
 from mimic_envs.mdp.balance import _nonnegative_least_squares
 
 STAND = 1
-"""Index of the clip of `builtin/tiny` that stands."""
+"""Index of the clip of `generated/tiny` that stands."""
 
 
 @pytest.fixture(scope="module")
 def env() -> Environment:
-    return mimic_envs.make("rodent", clips="builtin/tiny", terminate=False)
+    return mimic_envs.make("rodent", clips="generated/tiny", terminate=False)
 
 
 @pytest.fixture(scope="module")
@@ -43,14 +43,14 @@ def pushed(env: Environment, to_the_side: float) -> State:
 
 class TestForcesOfTheMotion:
     def test_standing_needs_the_weight(self) -> None:
-        clips = clips_.load("builtin/tiny", "rodent").select([STAND])
+        clips = clips_.load("generated/tiny", "rodent").select([STAND])
         model = clips.body.model
         force = motion_forces(clips)[0, 10]
         weight = model.body_mass.sum() * 9.81
         np.testing.assert_allclose(force[:3], [0, 0, weight], rtol=0.02, atol=0.02 * weight)
 
     def test_a_fall_needs_none(self) -> None:
-        clips = clips_.load("builtin/tiny", "stick_insect")
+        clips = clips_.load("generated/tiny", "stick_insect")
         body, fps = clips.body, 1000.0
         motion = np.repeat(clips.qpos[0][:1], 60, axis=0).astype(np.float64)
         gravity = body.model.opt.gravity[2]
@@ -62,7 +62,7 @@ class TestForcesOfTheMotion:
         assert motion_forces(still, 0.0)[0, 30, 2] == pytest.approx(weight, rel=1e-3)
 
     def test_they_turn_with_clips_that_loop(self) -> None:
-        env = mimic_envs.make("stick_insect", clips="builtin/tiny", clip_end="loop")
+        env = mimic_envs.make("stick_insect", clips="generated/tiny", clip_end="loop")
         command = env.task.command.with_forces()
         length = int(env.clips.lengths[0])
         state = env.reset(jax.random.key(0), clip=0, frame=0).command
@@ -178,13 +178,13 @@ class TestBalance:
         expected = np.asarray(controller.act(controller.params, state, jax.random.key(0)))
         command = env.task.command.with_forces()
         for name in ("balance_targets", "balance_residual"):
-            term = mimic_envs.make("rodent", clips="builtin/tiny", action=name).task.action
+            term = mimic_envs.make("rodent", clips="generated/tiny", action=name).task.action
             control = term.control(command, state.command, state.physics, jnp.zeros(term.size))
             np.testing.assert_allclose(control, expected, atol=1e-5)
         action = term.action(command, state.command, state.physics, jnp.asarray(expected))
         np.testing.assert_allclose(action, 0.0, atol=1e-5)
 
     def test_bodies_that_do_not_walk_are_refused(self) -> None:
-        worm = mimic_envs.make("worm", clips="builtin/tiny")
+        worm = mimic_envs.make("worm", clips="generated/tiny")
         with pytest.raises(ValueError, match="body 'worm' cannot be balanced: it needs a free ro"):
             controllers.make("balance", worm)

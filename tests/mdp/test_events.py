@@ -40,7 +40,7 @@ ALL = {
 
 
 def make(**options) -> Environment:
-    return mimic_envs.make("stick_insect", **{"clips": "builtin/tiny", **options})
+    return mimic_envs.make("stick_insect", **{"clips": "generated/tiny", **options})
 
 
 def run(env: Environment, steps: int = 20, count: int = 3) -> list[State]:
@@ -79,7 +79,7 @@ def test_every_environment_and_episode_has_its_own_world() -> None:
 @pytest.mark.parametrize("backend", ["native", "mjx"])
 def test_the_gymnasium_faces_live_in_the_same_world(backend: str) -> None:
     """All events at once, against the functional environment."""
-    options = {"clips": "builtin/tiny", "events": ALL, "backend": backend}
+    options = {"clips": "generated/tiny", "events": ALL, "backend": backend}
     if backend == "mjx":
         options["events"] = {k: ALL[k] for k in ("mass", "pushes", "delay")}
     vector = gymnasium.make_vec(ID, num_envs=2, **options)
@@ -115,7 +115,7 @@ def test_a_push_changes_the_momentum_by_its_impulse() -> None:
 def lifted():
     from mimic_envs.clips import ClipSet, load
 
-    clips = load("builtin/tiny", "stick_insect")
+    clips = load("generated/tiny", "stick_insect")
     motions = [m.copy() for m in clips.motions()[:1]]
     motions[0][:, 2] += 50.0
     return ClipSet.from_motions(clips.body, motions, clips.fps)
@@ -210,6 +210,6 @@ def test_events_can_be_written_as_json() -> None:
         "mass": {"kind": "randomize", "quantity": "mass", "low": 0.9, "high": 1.1},
         "delay": {"kind": "delay", "low": 1, "high": 1},
     }
-    env = gymnasium.make(ID, clips="builtin/tiny", events=events)
+    env = gymnasium.make(ID, clips="generated/tiny", events=events)
     assert env.unwrapped.functional.task.events["delay"] == Delay(1, 1)
     env.spec.to_json()

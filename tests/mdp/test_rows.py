@@ -18,7 +18,7 @@ from mimic_envs.mdp import Context, Cost, Metric, Observation, Reward, Rows, Ter
 from mimic_envs.tasks import imitation
 
 ARM = "mimic_envs/MouseArm-v1"
-OPTIONS = {"clips": "builtin/tiny"}
+OPTIONS = {"clips": "generated/tiny"}
 
 
 def constant(c: Context) -> jax.Array:
@@ -202,7 +202,7 @@ def test_a_spec_that_cannot_be_written_names_the_keyword() -> None:
 @pytest.mark.parametrize("make_one", [gymnasium.make, gymnasium.make_vec])
 def test_an_id_is_of_one_animal(make_one) -> None:
     with pytest.raises(ValueError, match=r"MouseArm-v1 is the environment of body 'mouse_arm'"):
-        make_one(ARM, body="worm", clips="builtin/tiny")
+        make_one(ARM, body="worm", clips="generated/tiny")
 
 
 def test_a_metric_cannot_have_the_name_of_what_the_command_tells() -> None:

@@ -27,7 +27,7 @@ COUNT = 200
 def stepped(name: str, backend: str) -> State:
     """200 random states near the clips after one control step with random actions."""
     body = bodies.get(name)
-    env = mimic_envs.make(body, clips="builtin/test", backend=backend)
+    env = mimic_envs.make(body, clips="generated/test", backend=backend)
     model, rng = body.model, np.random.default_rng(0)
     clips = rng.integers(0, len(env.clips), COUNT).astype(np.int32)
     frames = rng.integers(0, env.clips.lengths.min() - 1, COUNT).astype(np.int32)
@@ -108,7 +108,7 @@ def test_episodes_end_at_the_same_time(body: bodies.Body, backend: str) -> None:
 
 @backends
 def test_reset_and_layout_are_the_same(body: bodies.Body, backend: str) -> None:
-    envs = [mimic_envs.make(body, clips="builtin/tiny", backend=b) for b in ("native", backend)]
+    envs = [mimic_envs.make(body, clips="generated/tiny", backend=b) for b in ("native", backend)]
     ours, theirs = (env.reset(jax.random.key(4)) for env in envs)
     assert envs[0].observation_layout() == envs[1].observation_layout()
     for group in ours.obs:

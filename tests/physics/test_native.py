@@ -25,7 +25,7 @@ step = jax.jit(jax.vmap(Environment.step, in_axes=(None, 0, 0)))
 
 @pytest.fixture(scope="module")
 def env() -> Environment:
-    return mimic_envs.make("rodent", clips="builtin/tiny")
+    return mimic_envs.make("rodent", clips="generated/tiny")
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +82,7 @@ def test_result_does_not_depend_on_threads_or_batch(env: Environment, started: S
     reference = np.asarray(step(env, started, chosen).physics.private)
     for threads in (1, 2, 3):
         other = mimic_envs.make(
-            "rodent", clips="builtin/tiny", backend_options={"threads": threads}
+            "rodent", clips="generated/tiny", backend_options={"threads": threads}
         )
         np.testing.assert_array_equal(step(other, started, chosen).physics.private, reference)
     alone = jax.tree.map(lambda x: x[2:3], started)

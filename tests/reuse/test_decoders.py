@@ -25,7 +25,7 @@ def test_a_kept_decoder_serves_another_task_of_its_body(folder: pathlib.Path) ->
     body = get(said["body"])
     read = decoder.read(folder, body)
     assert folder.name == f"{said['body']}-{read.term.name}"
-    imitation = mimic_envs.make(said["body"], clips="builtin/tiny")
+    imitation = mimic_envs.make(said["body"], clips="generated/tiny")
     policies.load(folder, imitation)
     task = "velocity" if indices.of(body).root_motion.moves else "reach"
     other = mimic_envs.make(said["body"], task=task, action=acting(folder))
@@ -57,7 +57,7 @@ def run_of(folder: pathlib.Path, steps: int) -> pathlib.Path:
 
 def test_a_finished_run_is_kept_with_its_scores(tmp_path: pathlib.Path) -> None:
     run = run_of(tmp_path / "run", 64)
-    arguments = decoders.Arguments((run,), tmp_path / "kept", "builtin/tiny", ("zero",))
+    arguments = decoders.Arguments((run,), tmp_path / "kept", "generated/tiny", ("zero",))
     said = decoders.keep(run, arguments)
     folder = tmp_path / "kept" / "mouse_arm-torque"
     assert json.loads((folder / "scores.json").read_text()) == said

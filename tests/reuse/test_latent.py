@@ -29,7 +29,7 @@ OPTIONS = {"hidden": list(HIDDEN), "latent_size": LATENTS, "activation": "swish"
 
 
 def make(body: str = "mouse_arm", **options: Any) -> Environment:
-    return mimic_envs.make(body, **{"clips": "builtin/tiny", **options})
+    return mimic_envs.make(body, **{"clips": "generated/tiny", **options})
 
 
 def written(
@@ -177,7 +177,7 @@ def test_faces_agree_on_an_accelerators_backend(plain: str) -> None:
 
 def assert_faces_agree(folder: str, backend: str) -> None:
     action = acting(folder, mode="walk", scale=2.0)
-    options = {"action": action, "clips": "builtin/tiny", "backend": backend}
+    options = {"action": action, "clips": "generated/tiny", "backend": backend}
     env = gymnasium.make(ARM, **options)
     env = gymnasium.make(EnvSpec.from_json(env.spec.to_json()))
     envs = gymnasium.make_vec(ARM, num_envs=2, **options)
@@ -199,13 +199,13 @@ def assert_faces_agree(folder: str, backend: str) -> None:
 
 
 def test_gymnasiums_checker_is_content(plain: str) -> None:
-    options = {"action": acting(plain, mode="walk", hold=2), "clips": "builtin/tiny"}
+    options = {"action": acting(plain, mode="walk", hold=2), "clips": "generated/tiny"}
     check_env(gymnasium.make(ARM, **options).unwrapped, skip_render_check=True)
 
 
 def test_states_can_be_taken_and_set(folder: str) -> None:
     """On the host the observation that a decoder reads is a part of the state."""
-    options = {"action": acting(folder, mode="walk"), "clips": "builtin/tiny"}
+    options = {"action": acting(folder, mode="walk"), "clips": "generated/tiny"}
     env, other = (gymnasium.make(ARM, **options).unwrapped for _ in range(2))
     env.reset(seed=0)
     action = np.full(LATENTS, 0.5, np.float32)
@@ -219,7 +219,16 @@ def test_states_can_be_taken_and_set(folder: str) -> None:
 
 
 COMMAND = [
-    *("--env", ARM, "--clips", "builtin/tiny", "--eval-clips", "builtin/tiny", "--threads", "1"),
+    *(
+        "--env",
+        ARM,
+        "--clips",
+        "generated/tiny",
+        "--eval-clips",
+        "generated/tiny",
+        "--threads",
+        "1",
+    ),
     *("--hidden", "8", "--steps", "96", "--ppo.environments", "8", "--ppo.minibatches", "2"),
     *("--ppo.unroll", "4", "--ppo.critic-hidden", "8", "--eval-every", "96"),
 ]
@@ -244,10 +253,10 @@ def test_training_leaves_the_decoder_as_it_is(
         "hold": 1,
     }
     scored = [x["score"] for x in log.read(tmp_path / "run") if x["kind"] == "evaluation"]
-    clips = mimic_envs.clips.load("builtin/tiny", "mouse_arm")
+    clips = mimic_envs.clips.load("generated/tiny", "mouse_arm")
     through = make(action=acting(folder, mode="walk", scale=2.0))
     for env in (through, arm):
-        found = scoring.score(env, policies.load(own, env), clips, "builtin/tiny")
+        found = scoring.score(env, policies.load(own, env), clips, "generated/tiny")
         assert found.score == pytest.approx(scored[-1], abs=2e-3)
 
 

@@ -21,7 +21,16 @@ def test_a_prior_is_fitted_beside_the_decoder(
 ) -> None:
     folder = pathlib.Path(written(tmp_path / "arm", make(), "recurrent"))
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
-    command = ["--clips", "builtin/tiny", "--environments", "5", "--unroll", "24", "--batch", "32"]
+    command = [
+        "--clips",
+        "generated/tiny",
+        "--environments",
+        "5",
+        "--unroll",
+        "24",
+        "--batch",
+        "32",
+    ]
     command += ["--steps", "150", "--hidden", "8", "--threads", "1"]
     assert fit_prior.main([str(folder), *command]) == 0
     assert {name: (folder / name).read_bytes() for name in before} == before
@@ -45,4 +54,4 @@ def test_a_decoder_is_fitted_to_the_body_it_names(tmp_path: pathlib.Path) -> Non
     """The prior of one body's decoder does not serve another body."""
     folder = written(tmp_path / "arm", make())
     with pytest.raises(ValueError, match="it is for body 'mouse_arm', not 'worm'"):
-        mimic_envs.make("worm", clips="builtin/tiny", action=acting(folder))
+        mimic_envs.make("worm", clips="generated/tiny", action=acting(folder))

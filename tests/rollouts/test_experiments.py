@@ -25,7 +25,7 @@ def short(env: Environment) -> dict:
 
 @pytest.fixture(scope="module")
 def arm() -> Environment:
-    return mimic_envs.make("mouse_arm", clips="builtin/tiny", terminate=False)
+    return mimic_envs.make("mouse_arm", clips="generated/tiny", terminate=False)
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from tests.scoring.onnx_bytes import graph, model, node
 
 @pytest.fixture(scope="module")
 def arm() -> Environment:
-    return mimic_envs.make("mouse_arm", clips="builtin/tiny", terminate=False)
+    return mimic_envs.make("mouse_arm", clips="generated/tiny", terminate=False)
 
 
 @pytest.fixture(scope="module")

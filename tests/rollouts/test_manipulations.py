@@ -216,7 +216,7 @@ def test_a_change_of_command_starts_a_manipulation(standing, falls) -> None:
 
 @pytest.fixture(scope="module")
 def walks():
-    env = mimic_envs.make("stick_insect", clips="builtin/test", terminate=False)
+    env = mimic_envs.make("stick_insect", clips="generated/test", terminate=False)
     foot = "claw_middle_left"
     mark = {"size": (1.0,), "for_s": 0.02, "where": ("abdomen_3",)}
     table = [

@@ -15,7 +15,7 @@ from mimic_envs.rollouts import nwb  # noqa: E402
 
 @pytest.fixture(scope="module")
 def dataset():
-    env = mimic_envs.make("mouse_arm", clips="builtin/tiny", terminate=False)
+    env = mimic_envs.make("mouse_arm", clips="generated/tiny", terminate=False)
     trials = {"a": ({"clip": 0, "frame": 0}, 30), "b": ({"clip": 1, "frame": 0}, 20)}
     return rollouts.record(env, controllers.make("pd", env), trials, "all")
 

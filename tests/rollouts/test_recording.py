@@ -24,7 +24,7 @@ HIDDEN = [12, 8]
 
 @pytest.fixture(scope="module")
 def env() -> Environment:
-    return mimic_envs.make("mouse_arm", clips="builtin/tiny", terminate=False)
+    return mimic_envs.make("mouse_arm", clips="generated/tiny", terminate=False)
 
 
 @pytest.fixture(scope="module")
@@ -138,7 +138,7 @@ def test_an_interrupted_recording_goes_on(env, policy, everything, tmp_path, mon
 def test_neither_groups_nor_threads_matter(policy, everything, monkeypatch) -> None:
     monkeypatch.setattr(recording, "_GROUP", 1)
     one = mimic_envs.make(
-        "mouse_arm", clips="builtin/tiny", terminate=False, backend_options={"threads": 1}
+        "mouse_arm", clips="generated/tiny", terminate=False, backend_options={"threads": 1}
     )
     alone = rollouts.record(one, policy, ["tiny_line", "tiny_reach"], ["network"])
     for name in ("qpos", "control", "network_layer_1"):
@@ -176,7 +176,7 @@ def test_what_shows_no_layers_is_recorded_without_them(env, policy) -> None:
 LONG = """
 import resource, sys, mimic_envs
 from mimic_envs import controllers, rollouts
-env = mimic_envs.make("rodent", clips="builtin/tiny", terminate=False)
+env = mimic_envs.make("rodent", clips="generated/tiny", terminate=False)
 trials = {"long": ({"clip": 0, "frame": 0}, int(sys.argv[2]))}
 what = "metrics,reference,observations,kinematics,contacts,torques"
 rollouts.write(env, controllers.make("pd", env), sys.argv[1], trials, what)
@@ -204,13 +204,13 @@ def test_stored_controls_of_a_score_are_recorded(env, policy, everything, tmp_pa
     from mimic_envs.clips import load as load_clips
     from mimic_envs.scoring.recording import Rollouts
 
-    results = scoring.score(env, policy, load_clips("builtin/tiny", env.body), "builtin/tiny")
+    results = scoring.score(env, policy, load_clips("generated/tiny", env.body), "generated/tiny")
     Rollouts.of(env, results).save(tmp_path / "scored.npz")
     record(
         "mimic_envs/MouseArm-v1",
         tmp_path / "r.nc",
         rollouts=tmp_path / "scored.npz",
-        clips="builtin/tiny",
+        clips="generated/tiny",
         trials=("tiny_line", "tiny_reach"),
     )
     np.testing.assert_array_equal(rollouts.load(tmp_path / "r.nc").qpos, everything.qpos)
@@ -235,7 +235,7 @@ def test_a_task_without_clips_is_recorded() -> None:
 
 @pytest.mark.nightly
 def test_every_body_is_recorded(body) -> None:
-    env = mimic_envs.make(body, clips="builtin/tiny", terminate=False)
+    env = mimic_envs.make(body, clips="generated/tiny", terminate=False)
     name = next(iter(env.task.command.trials))
     ds = rollouts.record(env, controllers.make("pd", env), [name], "all")
     assert ds.attrs["replay_error"] == 0.0
@@ -249,7 +249,7 @@ def test_forces_of_events_and_fields_are_replayed(tmp_path: pathlib.Path) -> Non
 
     events = {"push": Push(1e-6, every_s=0.05), "mass": Randomize("mass", 0.5, 2.0)}
     env = mimic_envs.make(
-        "worm", clips="builtin/tiny", terminate=False, events=events, time_limit_s=1.0
+        "worm", clips="generated/tiny", terminate=False, events=events, time_limit_s=1.0
     )
     name = next(iter(env.task.command.trials))
     short = {name: (env.task.command.trials[name][0], 40), "b": ({"clip": 0, "frame": 3}, 25)}

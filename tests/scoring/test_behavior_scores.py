@@ -18,7 +18,7 @@ FRAMES = 20
 
 def trajectory(success: np.ndarray | None = None, failed_at: int = FRAMES) -> Trajectory:
     """Frames of a clip, with a failure from one of them on."""
-    (motion, *_) = clips.load("builtin/train", BODY).motions()
+    (motion, *_) = clips.load("generated/train", BODY).motions()
     crossed = np.arange(FRAMES) >= failed_at
     return Trajectory(
         qpos=np.float64(motion[:FRAMES]),

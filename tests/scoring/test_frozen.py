@@ -132,7 +132,7 @@ def test_shipped_clips_are_the_frozen_ones(protocol: frozen.Protocol, body: bodi
 
 
 def test_other_clips_under_the_same_name_are_refused(protocol: frozen.Protocol) -> None:
-    other = clips.load("builtin/tiny", "worm")
+    other = clips.load("generated/tiny", "worm")
     with pytest.raises(ValueError, match="these are other clips"):
         frozen.check_clips(protocol.clips("generated", "worm"), other)
     changed = dataclasses.replace(other, qpos=other.qpos + np.float32(1e-6))
@@ -142,11 +142,11 @@ def test_other_clips_under_the_same_name_are_refused(protocol: frozen.Protocol) 
 
 def test_the_name_of_a_test_set_promises_its_clips(protocol: frozen.Protocol) -> None:
     """Clips with a name of their own are anybody's."""
-    tiny = clips.load("builtin/tiny", "worm")
-    protocol.check(tiny, "builtin/tiny")
+    tiny = clips.load("generated/tiny", "worm")
+    protocol.check(tiny, "generated/tiny")
     protocol.check(tiny, "mine.h5")
-    with pytest.raises(ValueError, match="clip set 'builtin/test' of body 'worm'"):
-        protocol.check(tiny, "builtin/test")
+    with pytest.raises(ValueError, match="clip set 'generated/test' of body 'worm'"):
+        protocol.check(tiny, "generated/test")
 
 
 def test_rules_are_what_the_code_does(protocol: frozen.Protocol) -> None:

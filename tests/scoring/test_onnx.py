@@ -152,7 +152,7 @@ def test_a_recurrent_layer() -> None:
 
 @pytest.fixture(scope="module")
 def worm() -> Environment:
-    return mimic_envs.make("worm", clips="builtin/tiny", terminate=False)
+    return mimic_envs.make("worm", clips="generated/tiny", terminate=False)
 
 
 def test_a_graph_is_run_and_remembers(worm, tmp_path) -> None:

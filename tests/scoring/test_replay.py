@@ -19,7 +19,7 @@ from mimic_envs.scoring import policies
 from mimic_envs.scoring.policy import Policy
 from mimic_envs.scoring.recording import ReplayController, Rollouts, load_scores, save_scores
 
-SET = "builtin/tiny"
+SET = "generated/tiny"
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ from mimic_envs.scoring.metrics import Trajectory
 
 @pytest.fixture(scope="module")
 def clips(body: bodies.Body) -> ClipSet:
-    return load_clips("builtin/tiny", body)
+    return load_clips("generated/tiny", body)
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def env(body: bodies.Body, clips: ClipSet) -> Environment:
 
 
 def run(env: Environment, clips: ClipSet, name: str, seeds: int = 1) -> scoring.Results:
-    return scoring.score(env, controllers.make(name, env), clips, "builtin/tiny", seeds)
+    return scoring.score(env, controllers.make(name, env), clips, "generated/tiny", seeds)
 
 
 def replay(env: Environment, clip: int = 0) -> Trajectory:
@@ -223,7 +223,7 @@ class FallsApart:
 
 
 def test_divergence_in_a_run_harms_its_clip_only(env: Environment, clips: ClipSet) -> None:
-    broken = scoring.score(env, FallsApart(), clips, "builtin/tiny")
+    broken = scoring.score(env, FallsApart(), clips, "generated/tiny")
     zero = run(env, clips, "zero")
     assert broken.metrics["score"][0, 0] == zero.metrics["score"][0, 0]
     frames = broken.per_frame[0][1]["score"]
@@ -233,7 +233,7 @@ def test_divergence_in_a_run_harms_its_clip_only(env: Environment, clips: ClipSe
 
 
 def test_zero_scores_far_below_pd(body: bodies.Body) -> None:
-    clips = load_clips("builtin/test", body)
+    clips = load_clips("generated/test", body)
     env = mimic_envs.make(body, clips=clips, terminate=False)
     zero, pd = (run(env, clips, name).metrics for name in ("zero", "pd"))
     assert zero["score"].mean() < 0.5 * pd["score"].mean()
@@ -275,9 +275,9 @@ def test_results_file(env: Environment, clips: ClipSet, tmp_path) -> None:
 
 
 def test_ragged_clips_are_scored_to_their_own_end(body: bodies.Body) -> None:
-    motions = load_clips("builtin/tiny", body).motions()
+    motions = load_clips("generated/tiny", body).motions()
     short = motions[1][: len(motions[1]) // 2]
-    clips = ClipSet.from_motions(body, [motions[0], short], load_clips("builtin/tiny", body).fps)
+    clips = ClipSet.from_motions(body, [motions[0], short], load_clips("generated/tiny", body).fps)
     env = mimic_envs.make(body, clips=clips, terminate=False)
     results = run(env, clips, "zero")
     lengths = [len(frames["score"]) for frames in results.per_frame[0]]

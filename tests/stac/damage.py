@@ -99,7 +99,7 @@ KEYPOINTS: dict[str, Callable[[pathlib.Path], None]] = {
 
 
 def _opensim(path: pathlib.Path) -> None:
-    arm = clips.load("builtin/tiny", "mouse_arm")
+    arm = clips.load("generated/tiny", "mouse_arm")
     motion, names = arm.motions()[0][:9], arm.body.joint_names
     lines = ["x", "inDegrees=no", "endheader", "\t".join(("time", *names))]
     lines += ["\t".join(map(str, (i / 50, *row))) for i, row in enumerate(motion)]
@@ -107,19 +107,19 @@ def _opensim(path: pathlib.Path) -> None:
 
 
 def _demo(path: pathlib.Path) -> None:
-    motion = clips.load("builtin/tiny", "mouse_arm").motions()[0][:9]
+    motion = clips.load("generated/tiny", "mouse_arm").motions()[0][:9]
     clip = {"id": 0, "name": "a", "num_frames": 9, "qpos": motion.tolist()}
     path.write_text(json.dumps({"mocap_hz": 50, "clips": [clip]}))
 
 
 def _loco(path: pathlib.Path) -> None:
-    arm = clips.load("builtin/tiny", "mouse_arm")
+    arm = clips.load("generated/tiny", "mouse_arm")
     motion, names = arm.motions()[0][:9], arm.body.joint_names
     np.savez(path, qpos=motion, joint_names=names, frequency=50.0, split_points=[0, 4, 9])
 
 
 def _flygym(path: pathlib.Path) -> None:
-    arm = clips.load("builtin/tiny", "mouse_arm")
+    arm = clips.load("generated/tiny", "mouse_arm")
     motion, names = arm.motions()[0][:9], arm.body.joint_names
     np.savez_compressed(path, dof_angles=motion, dof_order=names, fps=50, unit="radian")
 
@@ -132,7 +132,7 @@ def _bvh(path: pathlib.Path) -> None:
 
 def _exported(layout: str) -> Callable[[pathlib.Path], None]:
     def write(path: pathlib.Path) -> None:
-        clips.export_clips(clips.load("builtin/tiny", "mouse_arm"), path, layout)
+        clips.export_clips(clips.load("generated/tiny", "mouse_arm"), path, layout)
 
     return write
 
@@ -147,7 +147,7 @@ CLIPS: dict[str, Callable[[pathlib.Path], None]] = {
     "g.csv": _exported("csv"),
     "h.npz": _exported("npz"),
     "i.h5": _exported("rollout"),
-    "j.h5": lambda path: clips.load("builtin/tiny", "mouse_arm").save(path),
+    "j.h5": lambda path: clips.load("generated/tiny", "mouse_arm").save(path),
 }
 """Writers of whole files of clips of the mouse's arm, by the files' names."""
 

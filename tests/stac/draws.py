@@ -36,7 +36,7 @@ def draw(body: bodies.Body, seed: int, most: int = 300) -> Draw:
     Each offset is off by 3 % of its length; the scale is from 0.8 to 1.2.
     """
     rng = np.random.default_rng(seed)
-    found = clips.load(rng.choice(["builtin/train", "builtin/test"]), body)
+    found = clips.load(rng.choice(["generated/train", "generated/test"]), body)
     which = int(rng.integers(len(found)))
     qpos = found.motions()[which].astype(float)
     start = int(rng.integers(max(1, len(qpos) - most)))

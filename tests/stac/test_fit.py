@@ -125,7 +125,7 @@ class TestRealRodent:
 
 @dataclasses.dataclass
 class Synthetic:
-    """Keypoints made from built-in clips, and the truth."""
+    """Keypoints made from generated clips, and the truth."""
 
     keypoints: stac.Keypoints
     qpos: np.ndarray
@@ -140,7 +140,7 @@ def synthetic(
     The 3 % are of an offset's own length, or of the body length.
     """
     rng = np.random.default_rng(seed)
-    qpos = np.concatenate(clips.load("builtin/test", body).motions())[:most].astype(float)
+    qpos = np.concatenate(clips.load("generated/test", body).motions())[:most].astype(float)
     for where in kinematics.quaternion_slices(body.model):
         qpos[:, where] /= np.linalg.norm(qpos[:, where], axis=1, keepdims=True)
     position, rotation = kinematics.forward(body.model, qpos)
@@ -163,7 +163,7 @@ def synthetic(
     recorded[gross] += rng.normal(size=(gross.sum(), 3)) * 0.5 * length
     recorded[rng.random(recorded.shape[:2]) < 0.1] = np.nan
     keypoints = stac.Keypoints.from_arrays(
-        recorded, list(body.keypoints), clips.load("builtin/test", body).fps, body.length_unit
+        recorded, list(body.keypoints), clips.load("generated/test", body).fps, body.length_unit
     )
     return Synthetic(keypoints, qpos, scale)
 

@@ -104,7 +104,7 @@ class TestRepairs:
 class TestFloor:
     def test_a_plane_is_found_under_feet_of_which_most_are_in_the_air(self) -> None:
         body = bodies.get("fly")
-        motion = clips.load("builtin/test", body).motions()[0].astype(float)
+        motion = clips.load("generated/test", body).motions()[0].astype(float)
         markers = Markers(body.model, [k.body for k in body.keypoints.values()], 1)
         tilt = about("y", np.radians(6))
         shift = np.array([0.3, -0.2, 0.05])

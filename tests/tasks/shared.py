@@ -28,7 +28,7 @@ def proprioception(env: Environment) -> dict[str, Any]:
 
 def imitated(body: str) -> dict[str, Any]:
     """The same of imitation."""
-    return proprioception(mimic_envs.make(body, clips="builtin/tiny"))
+    return proprioception(mimic_envs.make(body, clips="generated/tiny"))
 
 
 def begun(env: Environment, **condition: Any) -> Any:

@@ -30,7 +30,7 @@ def test_every_behavioral_task_is_tested_here() -> None:
 @pytest.mark.parametrize(("task", "body"), ALL)
 def test_proprioception_is_that_of_imitation(task: str, body: str) -> None:
     """Entry by entry, so that a decoder fits all tasks of a body, and without goals in it."""
-    imitation = made(body, "imitation", clips="builtin/tiny")
+    imitation = made(body, "imitation", clips="generated/tiny")
     own = made(body, task)
     assert list(own.task.observations) == ["proprioception", "task"]
     assert own.task.observations["proprioception"] == imitation.task.observations["proprioception"]
@@ -123,9 +123,9 @@ def test_animals_begin_on_the_floor_with_the_heading_that_is_chosen(body: str) -
 
 
 def test_episodes_can_begin_in_the_first_frames_of_clips() -> None:
-    env = made("stick_insect", "goto", start_clips="builtin/tiny")
+    env = made("stick_insect", "goto", start_clips="generated/tiny")
     starts = env.task.command.starts
-    clips = mimic_envs.make("stick_insect", clips="builtin/tiny").clips
+    clips = mimic_envs.make("stick_insect", clips="generated/tiny").clips
     assert starts.count == 1 + len(clips)
     state = began(env, start=1, heading=-1.0)
     assert state.physics.qpos[7:].tolist() == clips.qpos[0, 0, 7:].tolist()
@@ -142,7 +142,7 @@ def test_bad_options_and_choices_are_refused() -> None:
         ({"episode_s": -1.0}, "episode_s must be .* positive number"),
         ({"hold": 1.0}, "did you mean 'hold_s'"),
         ({"still_share": 2.0}, "still_share must be a number between 0 and 1"),
-        ({"start_clips": "builtin/trian"}, "did you mean 'builtin/train'"),
+        ({"start_clips": "generated/trian"}, "did you mean 'generated/train'"),
     ):
         with pytest.raises(ValueError, match=message):
             tasks.make("velocity", bodies.get("stick_insect"), "torque", options)

@@ -24,7 +24,7 @@ ARM = "mimic_envs/MouseArm-v1"
 
 
 def make(body: str, **options) -> Environment:
-    return mimic_envs.make(body, **{"clips": "builtin/tiny", "terminate": False, **options})
+    return mimic_envs.make(body, **{"clips": "generated/tiny", "terminate": False, **options})
 
 
 def flags(env: Environment, count: int) -> list[tuple[bool, bool]]:
@@ -178,7 +178,7 @@ def test_failures_of_later_laps_are_recorded_where_they_happen_in_the_clip() -> 
     ids=lambda options: next(iter(options)) + "-" + str(next(iter(options.values()))),
 )
 def test_gymnasiums_checkers_are_content(options) -> None:
-    options = {"clips": "builtin/tiny", "blend_s": 0.1, **options}
+    options = {"clips": "generated/tiny", "blend_s": 0.1, **options}
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         env = gymnasium.make(ARM, **options)
@@ -217,7 +217,7 @@ def test_an_arm_reaches_for_a_minute() -> None:
     """An episode of joined clips, in which PD control follows clips and transitions alike."""
     env = make("mouse_arm", joined_s=60.0, action="pd_residual", sampling="first")
     clips = env.clips
-    assert clips.parts == join(load("builtin/tiny", "mouse_arm"), duration_s=60.0).parts
+    assert clips.parts == join(load("generated/tiny", "mouse_arm"), duration_s=60.0).parts
     assert len(clips.parts["joined_000"]) > 60
     steps = int(clips.lengths[0]) - 1
     assert steps * env.body.control_timestep_s >= 60

@@ -26,7 +26,7 @@ from mimic_envs.tasks.sampling import Place
 
 @pytest.fixture(scope="module")
 def env(body: bodies.Body) -> Environment:
-    return mimic_envs.make(body, clips="builtin/tiny")
+    return mimic_envs.make(body, clips="generated/tiny")
 
 
 @pytest.fixture(scope="module")
@@ -162,7 +162,7 @@ def test_score_is_one_minus_error_over_a_quarter_body_length(
 def calm_env(body: bodies.Body) -> Environment:
     """The environment with a cost of changing actions, which some bodies do not have."""
     costs = {**body.costs, "control_difference": 0.02}
-    return mimic_envs.make(dataclasses.replace(body, costs=costs), clips="builtin/tiny")
+    return mimic_envs.make(dataclasses.replace(body, costs=costs), clips="generated/tiny")
 
 
 def test_control_difference_uses_the_previous_action(calm_env: Environment, started: State) -> None:
@@ -192,8 +192,8 @@ def moved_env(body: bodies.Body) -> Environment:
     """The environment with all clips moved along the floor and turned."""
     if not body.root_joints:
         pytest.skip(f"{body.name} stands on a fixed base: it cannot be moved")
-    motions = [moved_qpos(body, motion) for motion in load_clips("builtin/tiny", body).motions()]
-    clips = ClipSet.from_motions(body, motions, load_clips("builtin/tiny", body).fps)
+    motions = [moved_qpos(body, motion) for motion in load_clips("generated/tiny", body).motions()]
+    clips = ClipSet.from_motions(body, motions, load_clips("generated/tiny", body).fps)
     return mimic_envs.make(body, clips=clips)
 
 
@@ -268,7 +268,7 @@ def test_limits(env: Environment, started: State) -> None:
 
 
 def test_terminate_off_ignores_limits_but_not_divergence(body: bodies.Body) -> None:
-    env = mimic_envs.make(body, clips="builtin/tiny", terminate=False)
+    env = mimic_envs.make(body, clips="generated/tiny", terminate=False)
     state, step = env.reset(jax.random.key(0), clip=0, frame=0), jax.jit(Environment.step)
     crossed = False
     for k in range(200):
@@ -290,20 +290,20 @@ def test_costs_take_at_most_half_of_the_tracking_reward(env: Environment, starte
 def test_costs_above_half_are_refused(body: bodies.Body) -> None:
     wrong = dataclasses.replace(body, costs={"control": 0.4, "control_difference": 0.2})
     with pytest.raises(ValueError, match=r"their sum is at most 0\.5"):
-        mimic_envs.make(wrong, clips="builtin/tiny")
+        mimic_envs.make(wrong, clips="generated/tiny")
 
 
 def test_unknown_reward_term(body: bodies.Body) -> None:
     wrong = dataclasses.replace(body, costs={"energi": 1.0})
     with pytest.raises(ValueError, match=r"unknown cost .*'energi'; did you mean 'energy'"):
-        mimic_envs.make(wrong, clips="builtin/tiny")
+        mimic_envs.make(wrong, clips="generated/tiny")
 
 
 def test_a_limit_may_be_absent(body: bodies.Body) -> None:
     free = dataclasses.replace(
         body, limits=bodies.TerminationLimits(None, None, None, healthy_height=None)
     )
-    env = mimic_envs.make(free, clips="builtin/tiny")
+    env = mimic_envs.make(free, clips="generated/tiny")
     assert not env.task.terminations
     state = env.reset(jax.random.key(0), clip=0, frame=0)
     assert not bool(judge(env, state.physics).failed)

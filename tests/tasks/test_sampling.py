@@ -16,7 +16,7 @@ from mimic_envs.tasks.sampling import Place, Sampling
 
 
 def make(**options) -> Environment:
-    return mimic_envs.make("mouse_arm", **{"clips": "builtin/test", **options})
+    return mimic_envs.make("mouse_arm", **{"clips": "generated/test", **options})
 
 
 def starts(env: Environment, memory=None, count: int = 2000) -> Place:
@@ -104,7 +104,7 @@ def test_the_record_survives_resets_on_every_face() -> None:
     envs = gymnasium.make_vec(
         "mimic_envs/MouseArm-v1",
         num_envs=2,
-        clips="builtin/test",
+        clips="generated/test",
         sampling="failure",
         terminations={"joint_distance": -1.0},
     )

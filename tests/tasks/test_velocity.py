@@ -55,7 +55,7 @@ def test_goal_reward_score_and_end(env: Environment) -> None:
 
 def test_proprioception_is_that_of_imitation(env: Environment) -> None:
     """Entry by entry, which makes decoders portable."""
-    imitation = mimic_envs.make("stick_insect", clips="builtin/tiny").observation_layout()
+    imitation = mimic_envs.make("stick_insect", clips="generated/tiny").observation_layout()
     own = env.observation_layout()
     names = [name for name in imitation if name.startswith("proprioception/")]
     assert [(name, own[name]) for name in names] == [(name, imitation[name]) for name in names]
@@ -153,7 +153,7 @@ def test_our_ppo_trains_on_it(
     env = mimic_envs.make("stick_insect", task=velocity_task)
     policy = policies.load(tmp_path / "run" / "policy", env)
     assert 0 <= scoring.score(env, policy).score <= 1
-    imitation = mimic_envs.make("stick_insect", clips="builtin/tiny")
+    imitation = mimic_envs.make("stick_insect", clips="generated/tiny")
     with pytest.raises(ValueError, match="is for task 'walk_ahead', not 'imitation'"):
         policies.load(tmp_path / "run" / "policy", imitation)
 

@@ -67,7 +67,7 @@ def shapes_body() -> bodies.Body:
 
 def footfalls():
     """Stick insect that falls limp: contacts, forces and a reference."""
-    env = mimic_envs.make("stick_insect", clips="builtin/tiny", terminate=False)
+    env = mimic_envs.make("stick_insect", clips="generated/tiny", terminate=False)
     trials = {name: ({"clip": 0, "frame": 10 * i}, 40) for i, name in enumerate(("one", "two"))}
     what = "metrics,reference,contacts"
     return rollouts.record(env, controllers.make("zero", env), trials, what)
@@ -75,7 +75,7 @@ def footfalls():
 
 def network(folder: pathlib.Path):
     """Mouse forelimb with an untrained network: layers and muscles."""
-    env = mimic_envs.make("mouse_arm", clips="builtin/tiny", terminate=False)
+    env = mimic_envs.make("mouse_arm", clips="generated/tiny", terminate=False)
     rng = np.random.default_rng(0)
     sizes = [sum(policies.widths(env).values()), 12, 8, env.action_size]
     tensors = {"mean": np.zeros(sizes[0]), "std": np.ones(sizes[0])}

@@ -100,7 +100,7 @@ def test_pages_are_sound(pages, visit, kind) -> None:
 
 
 def test_poses_are_those_of_forward_kinematics(body, visit, tmp_path) -> None:
-    clips = clips_.load("builtin/tiny", body)
+    clips = clips_.load("generated/tiny", body)
     page = opened(visit, viewer.from_clips(clips, clips.names[:1]).save(tmp_path / "page.html"))
     qpos = clips.qpos[0, : clips.lengths[0]].astype(float)
     position, rotation = forward(body.model, qpos)
@@ -181,7 +181,7 @@ def test_the_ghost_is_the_reference(pages, visit) -> None:
     page = opened(visit, pages["stick"])
     body = bodies.get("stick_insect")
     (animal, _), (ghost, _) = page.evaluate(POSES, 39)
-    clips = clips_.load("builtin/tiny", body)
+    clips = clips_.load("generated/tiny", body)
     # the recorded environment brings clips to the rate of its control
     expected, _ = forward(body.model, clips_.resample(clips, 100).qpos[0, 40:41].astype(float))
     np.testing.assert_allclose(
@@ -354,7 +354,7 @@ def test_a_folder_opens_from_disk_and_reads_trials_when_they_are_chosen(pages, v
 
 
 def test_a_notebook_shows_it_in_a_frame(visit, tmp_path) -> None:
-    clips = clips_.load("builtin/tiny", "mouse_arm")
+    clips = clips_.load("generated/tiny", "mouse_arm")
     shown = viewer.from_clips(clips, clips.names[:1])._repr_html_()
     path = tmp_path / "notebook.html"
     path.write_text(f"<!doctype html><html lang='en'><title>Cell</title>{shown}</html>")

@@ -177,7 +177,7 @@ def test_fewer_frames(arm) -> None:
 
 
 def test_a_clip_that_was_changed_has_its_recording_as_ghost() -> None:
-    clips = clips_.load("builtin/tiny", "stick_insect").select([0])
+    clips = clips_.load("generated/tiny", "stick_insect").select([0])
     moved = clips.qpos.copy()
     moved[..., 2] += 0.1
     changed = clips.replace_motion([moved[0, : clips.lengths[0]]], clips.fps)
@@ -190,7 +190,7 @@ def test_a_clip_that_was_changed_has_its_recording_as_ghost() -> None:
 
 def test_paths_of_muscles_are_those_of_mujoco() -> None:
     body = bodies.get("mouse_arm")
-    qpos = clips_.load("builtin/tiny", body).motions()[0][:5]
+    qpos = clips_.load("generated/tiny", body).motions()[0][:5]
     found = motion.compute(body, qpos).tendon
     data = mujoco.MjData(body.model)
     data.qpos[:] = qpos[3]
@@ -200,7 +200,7 @@ def test_paths_of_muscles_are_those_of_mujoco() -> None:
 
 
 def test_wrong_requests_name_what_there_is(stick, tmp_path) -> None:
-    clips = clips_.load("builtin/tiny", "mouse_arm")
+    clips = clips_.load("generated/tiny", "mouse_arm")
     with pytest.raises(ValueError, match="did you mean 'tiny_reach'"):
         viewer.from_clips(clips, ["tiny_reech"])
     with pytest.raises(ValueError, match="trial 'oen'; did you mean 'one'"):
@@ -217,7 +217,7 @@ def test_wrong_requests_name_what_there_is(stick, tmp_path) -> None:
 def test_five_seconds_of_a_rat_take_less_than_two_megabytes() -> None:
     """In one file, with a reference, at the rate of the controller."""
     body = bodies.get("rodent")
-    motions = clips_.resample(clips_.load("builtin/test", body).select([2]), 100)
+    motions = clips_.resample(clips_.load("generated/test", body).select([2]), 100)
     qpos = motions.qpos[0][: int(motions.lengths[0])]
     assert len(qpos) >= 499
     series = tuple(trial.joint_angles(body, qpos, qpos[::-1]))
@@ -227,7 +227,7 @@ def test_five_seconds_of_a_rat_take_less_than_two_megabytes() -> None:
 
 
 def test_the_command_makes_pages(tmp_path, capsys) -> None:
-    source = ["builtin/tiny", "--env", "mimic_envs/MouseArm-v1"]
+    source = ["generated/tiny", "--env", "mimic_envs/MouseArm-v1"]
     cli.main(["view", *source, "--out", str(tmp_path / "page.html"), "--every", "20"])
     assert (tmp_path / "page.html").read_text().startswith("<!doctype html>")
     cli.main(["view", *source, "--out", str(tmp_path / "page"), "--trials", "tiny_line"])
@@ -237,7 +237,14 @@ def test_the_command_makes_pages(tmp_path, capsys) -> None:
 
 
 def test_the_command_records_what_it_shows(tmp_path) -> None:
-    source = ["--env", "mimic_envs/MouseArm-v1", "--clips", "builtin/tiny", "--controller", "zero"]
+    source = [
+        "--env",
+        "mimic_envs/MouseArm-v1",
+        "--clips",
+        "generated/tiny",
+        "--controller",
+        "zero",
+    ]
     cli.main(["view", *source, "--trials", "tiny_reach", "--out", str(tmp_path / "page")])
     script = (tmp_path / "page" / "trial-0.js").read_text()
     _, text = json.loads(f"[{script.strip()[len('mimicReplay(') : -2]}]")

@@ -17,7 +17,7 @@ SIZE = (96, 72)
 
 
 def first_pose(body: bodies.Body) -> np.ndarray:
-    return load_clips("builtin/tiny", body).qpos[0, 0].astype(float)
+    return load_clips("generated/tiny", body).qpos[0, 0].astype(float)
 
 
 def own_camera(body: bodies.Body) -> str:

@@ -15,7 +15,7 @@ import mimic_envs  # noqa: F401  (registers the environments)
 
 STEPS = 4
 OPTIONS: dict[str, Any] = {
-    "clips": "builtin/tiny",
+    "clips": "generated/tiny",
     "render_mode": "rgb_array",
     "width": 64,
     "height": 48,

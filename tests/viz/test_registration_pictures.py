@@ -16,7 +16,7 @@ from mimic_envs.viz.markers import MarkerRenderer
 def rearing() -> stac.Registration:
     """A rat on its hind legs, 40 cm up its nose, of which 10 frames were cut out."""
     body = bodies.get("rodent")
-    motion = clips.load("builtin/tiny", body).motions()[0][:30].copy()
+    motion = clips.load("generated/tiny", body).motions()[0][:30].copy()
     motion[:, 2] += 0.15
     motion[:, 3:7] = [np.cos(np.pi / 4), 0, -np.sin(np.pi / 4), 0]
     offsets = np.array([k.offset for k in body.keypoints.values()])
@@ -68,5 +68,5 @@ def test_floor_height_and_gaps_are_drawn(rearing) -> None:
 
 
 def test_an_arm_has_no_height(rearing) -> None:
-    arm = dataclasses.replace(rearing, clips=clips.load("builtin/tiny", "mouse_arm"))
+    arm = dataclasses.replace(rearing, clips=clips.load("generated/tiny", "mouse_arm"))
     assert height.height_figure(arm, "mm", 1000.0) is None

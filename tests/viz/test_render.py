@@ -23,7 +23,7 @@ def renderer(body: bodies.Body):
 
 
 def test_ghost_is_drawn_where_the_reference_is(renderer: Renderer, body: bodies.Body) -> None:
-    qpos = load_clips("builtin/tiny", body).qpos[0, 0]
+    qpos = load_clips("generated/tiny", body).qpos[0, 0]
     aside = qpos.copy()
     aside[1] += 0.8 * body.body_length
     alone, both = renderer.draw(qpos), renderer.draw(qpos, aside)
@@ -34,7 +34,7 @@ def test_ghost_is_drawn_where_the_reference_is(renderer: Renderer, body: bodies.
 
 
 def test_camera_follows(renderer: Renderer, body: bodies.Body) -> None:
-    qpos = load_clips("builtin/tiny", body).qpos[0, 0]
+    qpos = load_clips("generated/tiny", body).qpos[0, 0]
     away = qpos.copy()
     away[0] += 100 * body.body_length
 
@@ -60,7 +60,7 @@ def test_draws_without_display_and_settings() -> None:
     """No DISPLAY, no MUJOCO_GL: software rendering is found without being told."""
     code = (
         "import gymnasium, mimic_envs\n"
-        "env = gymnasium.make('mimic_envs/Rodent-v1', clips='builtin/tiny',"
+        "env = gymnasium.make('mimic_envs/Rodent-v1', clips='generated/tiny',"
         " render_mode='rgb_array', width=80, height=60)\n"
         "env.reset(seed=0)\n"
         "print(env.render().std() > 5)"
@@ -77,7 +77,8 @@ def test_draws_without_display_and_settings() -> None:
 def test_human_mode_without_display() -> None:
     code = (
         "import gymnasium, mimic_envs\n"
-        "env = gymnasium.make('mimic_envs/Rodent-v1', clips='builtin/tiny', render_mode='human')\n"
+        "env = gymnasium.make('mimic_envs/Rodent-v1', clips='generated/tiny', "
+        "render_mode='human')\n"
         "try:\n    env.reset(seed=0)\nexcept RuntimeError as error:\n    print(error)"
     )
     hidden = ("DISPLAY", "WAYLAND_DISPLAY")

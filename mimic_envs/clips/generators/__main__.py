@@ -11,7 +11,7 @@ import tyro
 from mimic_envs import bodies
 from mimic_envs.bodies.body import METRES
 from mimic_envs.clips import generators
-from mimic_envs.clips.catalog import BUILTIN
+from mimic_envs.clips.catalog import GENERATED
 from mimic_envs.clips.generators import muscle_plausibility, plausibility
 from mimic_envs.command import as_command
 from mimic_envs.files import check_folder
@@ -53,10 +53,10 @@ def write(names: Bodies = ()) -> None:
         if body not in generators.names():
             raise ValueError(unknown("generator", body, generators.names()))
     for body in names or generators.names():
-        check_folder(BUILTIN / body)
+        check_folder(GENERATED / body)
         for split in generators.SPLITS:
             clips = generators.generate(body, split)
-            path = BUILTIN / body / f"{split}.h5"
+            path = GENERATED / body / f"{split}.h5"
             clips.save(path)
             print(f"\n{body} {split}: {len(clips)} clips, {clips.duration_s:.1f} s, ", end="")
             print(f"{path.stat().st_size / 1e3:.0f} kB, sha256 {clips.content_hash[:12]}")
