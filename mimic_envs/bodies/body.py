@@ -275,8 +275,8 @@ class Body(Immutable):
         """The compiled model, built once. Treat it as read-only.
 
         MuJoCo's silent reset of diverged simulations is disabled: divergence is
-        detected and reported by the physics backends instead. Sensors are disabled, since
-        they take time at every physics step: compile `spec()` yourself to read them.
+        detected and reported by the physics backends instead. Sensors are disabled, since they
+        take time (compile `spec()` yourself to read them); so are islands: one animal is one.
         """
         import mujoco
 
@@ -284,8 +284,8 @@ class Body(Immutable):
 
         mujoco_log.install()
         spec = self.spec()
-        spec.option.disableflags |= int(mujoco.mjtDisableBit.mjDSBL_AUTORESET)
-        spec.option.disableflags |= int(mujoco.mjtDisableBit.mjDSBL_SENSOR)
+        for name in ("AUTORESET", "SENSOR", "ISLAND"):
+            spec.option.disableflags |= int(getattr(mujoco.mjtDisableBit, f"mjDSBL_{name}"))
         return spec.compile()
 
     @functools.cached_property

@@ -11,10 +11,11 @@ import numpy as np
 from mimic_envs import bodies
 from mimic_envs.env import Environment
 from mimic_envs.gym import state as state_
+from mimic_envs.gym.host_stepper import HostStepper
 from mimic_envs.gym.jax_stepper import JaxStepper
 from mimic_envs.gym.keywords import assembled
 from mimic_envs.gym.spec import HasSpec
-from mimic_envs.gym.stepper import HostStepper, Stepper
+from mimic_envs.gym.stepper import Stepper
 
 
 class Face(HasSpec):

@@ -15,16 +15,17 @@ def of_environments(env: Environment, stepper: Stepper) -> dict[str, np.ndarray]
 
     After a reset it has the same names as after a step; metrics are then 0.
     """
-    found: dict[str, np.ndarray] = {}
-    for name, values in stepper.info.items():
+    found, info = {}, stepper.info
+    for name, values in info.items():
         found[name] = values.astype(np.int64 if values.dtype.kind == "i" else np.float64)
-    return found | env.task.command.texts(stepper.info)
+    return found | env.task.command.texts(info)
 
 
 def of_one(env: Environment, stepper: Stepper) -> dict[str, Any]:
     """The info of the only environment of a stepper: whole numbers, floats and texts."""
-    found = stepper.info | env.task.command.texts(stepper.info)
-    return {name: values.item() for name, values in found.items()}
+    info = stepper.info
+    texts = env.task.command.texts(info)
+    return {name: values.item() for name, values in (info | texts).items()}
 
 
 def masked(found: dict[str, np.ndarray], mask: np.ndarray) -> dict[str, Any]:

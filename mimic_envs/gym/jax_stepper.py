@@ -25,24 +25,27 @@ class JaxStepper:
         self._columns = Columns(env)
         self._count = count
         self._states: Any = None
-        self.info = self._columns.no_info(count)
+        self._reported = np.zeros((count, self._columns.width), np.float32)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> JaxStepper:
-        twin = copy.copy(self)  # JAX's arrays never change
-        twin.info = {name: x.copy() for name, x in self.info.items()}
-        return twin
+        return copy.copy(self)  # no array of it is ever written to
+
+    @property
+    def info(self) -> dict[str, np.ndarray]:
+        """See `Stepper.info`."""
+        return self._columns.info(self._reported)
 
     @property
     def parts(self) -> Any:
         """See `Stepper.parts`."""
         if self._states is None:
             self._states = empty(self._env, self._count)
-        return {"state": self._states, "info": self.info}
+        return {"state": self._states, "info": self._reported}
 
     def load(self, ids: np.ndarray, parts: Any) -> None:
         """See `Stepper.load`."""
         self._states = jax.device_put(parts["state"])
-        self.info = {name: parts["info"][name] for name in self.info}  # JAX sorts names
+        self._reported = np.array(parts["info"])
 
     def reset(
         self, ids: np.ndarray, keys: np.ndarray, conditions: dict[str, np.ndarray]
@@ -61,15 +64,15 @@ class JaxStepper:
         fresh = _jax_start(self._env, wide(keys), chosen, memory.memory)
         self._states = fresh if self._states is None else _choose(mask, fresh, self._states)
         obs, columns = _jax_report(self._env, self._states)
-        step, self.info = self._columns.step(obs, columns)
-        return step.obs[ids]
+        self._reported = np.array(columns)
+        return np.array(obs)[ids]
 
     def step(self, actions: np.ndarray, mask: np.ndarray) -> Step:
         """See `Stepper.step`."""
         forks.require_threads()
         self._states, obs, columns = _jax_step(self._env, self._states, actions, mask)
-        step, self.info = self._columns.step(obs, columns)
-        return step
+        self._reported = np.array(columns)
+        return self._columns.step(np.array(obs), self._reported)
 
     def qpos(self, i: int) -> np.ndarray:
         """See `Stepper.qpos`."""

@@ -41,7 +41,8 @@ def checked_actions(env: Environment, actions: Any, shape: tuple[int, ...] | Non
     actions = np.asarray(actions, np.float32)
     if actions.shape != shape:
         raise ValueError(f"action has shape {actions.shape}, expected {shape}")
-    clipped, finite = np.clip(actions, -1.0, 1.0), np.isfinite(actions)
+    # `np.clip` takes three times as long for one action
+    clipped, finite = np.minimum(np.maximum(actions, -1.0), 1.0), np.isfinite(actions)
     if finite.all():
         return clipped
     if env.settings.nonfinite_actions == "raise":

@@ -243,8 +243,14 @@ class HostPhysics(Physics, Protocol):
         """See the class."""
         ...
 
-    def batch(self, count: int) -> HostBatch:
-        """A new batch of simulations of the body, for callers that keep state in it."""
+    def batch(self, count: int, own_fields: bool = True) -> HostBatch:
+        """A new batch of simulations of the body, for callers that keep state in it.
+
+        Args:
+            count: How many.
+            own_fields: Whether simulations may get fields of the model of their own, see
+                `HostBatch.set_fields`. A single one that may not is faster.
+        """
         ...
 
     def pack(self, state: PhysicsState) -> jax.Array:

@@ -29,6 +29,7 @@ from mimic_envs.physics.backend import (
 )
 from mimic_envs.physics.host_calls import call_host
 from mimic_envs.physics.native_batch import NativeBatch, data_of, row_size
+from mimic_envs.physics.native_single import NativeSingle
 from mimic_envs.validation import Range
 
 
@@ -66,8 +67,13 @@ class NativePhysics(SharedPrograms):
         """Numbers in a row of `NativeBatch.outputs`."""
         return sum(int(np.prod(shape)) for shape in self._shapes.values())
 
-    def batch(self, count: int) -> NativeBatch:
-        """A new batch of simulations of this body, for callers that keep state in it."""
+    def batch(self, count: int, own_fields: bool = True) -> NativeBatch | NativeSingle:
+        """See `HostPhysics.batch`."""
+        if count == 1 and not own_fields:
+            return NativeSingle(self._model, self.body.substeps)
+        return self._batch(count)
+
+    def _batch(self, count: int) -> NativeBatch:
         return NativeBatch(self._model, count, self.body.substeps, self.threads)
 
     def reset(
@@ -168,7 +174,7 @@ class NativePhysics(SharedPrograms):
         flat = [x.reshape(count, *x.shape[lead:]) for x in changes]
         with self._lock:
             if (count, names) not in self._batches:
-                self._batches[count, names] = _KnownFields(self.batch(count))
+                self._batches[count, names] = _KnownFields(self._batch(count))
             known = self._batches[count, names]
             known.set(dict(zip(names, flat, strict=False)))
             batch = known.batch

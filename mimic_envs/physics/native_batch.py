@@ -15,19 +15,20 @@ from mimic_envs.physics.backend import control_range, derive, field_shape
 from mimic_envs.physics.constants import INPUTS
 
 _State = mujoco.mjtState
-_ROW = (
-    _State.mjSTATE_TIME,
-    _State.mjSTATE_QPOS,
-    _State.mjSTATE_QVEL,
-    _State.mjSTATE_ACT,
-    _State.mjSTATE_HISTORY,
-    _State.mjSTATE_WARMSTART,
+ROW = int(
+    _State.mjSTATE_TIME
+    | _State.mjSTATE_QPOS
+    | _State.mjSTATE_QVEL
+    | _State.mjSTATE_ACT
+    | _State.mjSTATE_HISTORY
+    | _State.mjSTATE_WARMSTART
 )
-_INVALID = slice(  # warnings about positions, velocities, accelerations and controls
-    int(mujoco.mjtWarning.mjWARN_BADQPOS), int(mujoco.mjtWarning.mjWARN_BADCTRL) + 1
-)
+"""What a state row holds, for `mj_getState`."""
+INVALID = slice(int(mujoco.mjtWarning.mjWARN_BADQPOS), int(mujoco.mjtWarning.mjWARN_BADCTRL) + 1)
+"""MuJoCo's warnings about positions, velocities, accelerations and controls."""
+OUTPUTS = ("qpos", "qvel", "act", "xpos", "xquat", "actuator_force")
+"""Fields of `MjData` that are in a row of `NativeBatch.outputs`."""
 _POSITION_STAGE = int(mujoco.mjtStage.mjSTAGE_POS.value)
-_OUTPUTS = ("qpos", "qvel", "act", "xpos", "xquat", "actuator_force")
 
 
 class NativeBatch:
@@ -52,8 +53,8 @@ class NativeBatch:
         self._force = self._batch.bind("xfrc_applied")
         self._forced = False
         self._model = model
-        self._warnings = self._batch.warning[:, _INVALID, 1]
-        self._outputs = [self._batch.bind(name).reshape(count, -1) for name in _OUTPUTS]
+        self._warnings = self._batch.warning[:, INVALID, 1]
+        self._outputs = [self._batch.bind(name).reshape(count, -1) for name in OUTPUTS]
         self._batch.reset()
 
     def advance(
@@ -156,7 +157,7 @@ class NativeBatch:
         self, i: int, control: np.ndarray, model: mujoco.MjModel, data: mujoco.MjData
     ) -> mujoco.MjData:
         """See `HostBatch.fill`."""
-        mujoco.mj_setState(model, data, self.rows[i], sum(int(part) for part in _ROW))
+        mujoco.mj_setState(model, data, self.rows[i], ROW)
         return derive(model, data, control)
 
     def model(self, i: int) -> mujoco.MjModel:
@@ -180,11 +181,11 @@ class NativeBatch:
 
 def row_size(model: mujoco.MjModel) -> int:
     """Float64 numbers in a simulation's state row."""
-    return sum(mujoco.mj_stateSize(model, int(part)) for part in _ROW)
+    return mujoco.mj_stateSize(model, ROW)
 
 
 def data_of(model: mujoco.MjModel, row: np.ndarray) -> mujoco.MjData:
     """A new `MjData` with a simulation's state row."""
     data = mujoco.MjData(model)
-    mujoco.mj_setState(model, data, row, sum(int(part) for part in _ROW))
+    mujoco.mj_setState(model, data, row, ROW)
     return data

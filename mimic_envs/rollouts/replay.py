@@ -52,7 +52,8 @@ class Replay:
     def __init__(self, trial: Trial) -> None:
         body = trial.body
         backend = cast(HostPhysics, physics.make(physics.DEFAULT, body, threads=1))
-        self._trial, self._physics, self._batch = trial, backend, backend.batch(1)
+        self._trial, self._physics = trial, backend
+        self._batch = backend.batch(1, own_fields=bool(trial.fields))
         first = np.zeros(1, int)
         if trial.fields:
             self._batch.set_fields(first, {name: x[None] for name, x in trial.fields.items()})

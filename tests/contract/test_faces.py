@@ -37,10 +37,10 @@ def test_same_trajectory_bit_for_bit(env_id: str) -> None:
         state = step(functional, state, jnp.asarray(actions))
         observations, rewards, *_ = vector.step(actions)
         results = [env.step(a) for env, a in zip(scalars, actions, strict=True)]
-        rows = np.asarray(state.physics.private).view(np.float64)
-        np.testing.assert_array_equal(vector._stepper._batch.rows, rows)
+        rows = np.asarray(state.physics.private)
+        np.testing.assert_array_equal(vector._stepper._batch.snapshots(), rows)
         for i, env in enumerate(scalars):
-            np.testing.assert_array_equal(env._stepper._batch.rows[0], rows[i])
+            np.testing.assert_array_equal(env._stepper._batch.snapshots()[0], rows[i])
         # XLA fuses the task differently in each face, so these agree to rounding
         np.testing.assert_allclose(functional.flat(state.obs), observations, atol=1e-3, rtol=1e-4)
         np.testing.assert_allclose(rewards, state.reward, atol=1e-5)

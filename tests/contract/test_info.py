@@ -155,16 +155,16 @@ def test_the_functional_face_does_the_same() -> None:
     action[0] = np.nan
     step = jax.jit(Environment.step)
     state = step(env, state, action)
-    rows = np.asarray(state.physics.private).view(np.float64)
+    rows = np.asarray(state.physics.private)
     obs, _, terminated, *_ = twin.step(action)
-    np.testing.assert_array_equal(twin.unwrapped._stepper._batch.rows[0], rows)
+    np.testing.assert_array_equal(twin.unwrapped._stepper._batch.snapshots()[0], rows)
     np.testing.assert_allclose(env.flat(state.obs), obs, atol=1e-5)
     assert terminated
     assert bool(state.terminated)
     # it stays where it is, whatever comes
     action[0] = 0.1
     state, (_, _, terminated, *_) = step(env, state, action), twin.step(action)
-    np.testing.assert_array_equal(twin.unwrapped._stepper._batch.rows[0], rows)
+    np.testing.assert_array_equal(twin.unwrapped._stepper._batch.snapshots()[0], rows)
     assert terminated
     assert bool(state.terminated)
 

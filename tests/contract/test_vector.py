@@ -171,7 +171,7 @@ def test_number_of_environments_changes_no_byte_of_the_physics(env_id: str) -> N
             obs, rewards, terminated, truncated, infos = envs.step(actions[:count])
             results = {"obs": obs, "rewards": rewards, "ends": terminated | truncated, **infos}
             found.append({name: x[:1] for name, x in results.items()})
-            found[-1]["physics"] = envs._stepper._batch.rows[:1].copy()
+            found[-1]["physics"] = envs._stepper._batch.snapshots()[:1]
         runs.append(found)
     for wide, again, alone in zip(*runs, strict=True):
         assert wide.keys() == again.keys() == alone.keys()

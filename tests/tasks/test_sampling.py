@@ -111,7 +111,7 @@ def test_the_record_survives_resets_on_every_face() -> None:
     envs.reset(seed=0, options={"clip": [2, 4], "frame": [40, 40]})
     for _ in range(3):
         envs.step(np.zeros(envs.action_space.shape, np.float32))
-    kept = np.asarray(envs._stepper._states.memory)
+    kept = np.asarray(envs._stepper.parts["state"].memory)
     assert (kept > 0).any(axis=1).all()
     assert kept[0].argmax() != kept[1].argmax()
 
