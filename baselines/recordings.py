@@ -4,8 +4,9 @@
     python -m baselines.train --clips recordings/fly-train.h5 ...
     python -m baselines.recordings runs/fly
 
-copies the policy of a run to `baselines/policies/`, with the scores of it and of `pd` on the part
-to learn from and on the part held out, and the command that trained it.
+copies the policy of a run to `baselines/policies/`, with the scores of it, of `pd` and of `balance`
+on the part to learn from and on the part held out, in the units of publications too, and the
+command that trained it. `docs/recordings.md` shows them.
 """
 
 from __future__ import annotations
@@ -87,11 +88,13 @@ def publish(run: pathlib.Path, out: pathlib.Path, hardware: str) -> dict[str, An
         env = mimic_envs.make(body, clips=clips, **scoring.STARTS.options)
         if part == "train" and env.clips.content_hash != settings["clips_sha256"]:
             raise ValueError(f"{run} was trained on other clips than {learnt} has now")
+        names = ["pd"] if env.body.balance is None else ["pd", "balance"]
         parts[part] = {
             "clips": len(clips),
             "seconds": round(clips.duration_s, 3),
             "sha256": clips.content_hash,
-            "pd": score(env, controllers.make("pd", env), clips),
+            "grounded": clips.recording is not None,
+            **{name: score(env, controllers.make(name, env), clips) for name in names},
             "policy": score(env, policies.load(run / "policy", env), clips),
         }
     said = {
@@ -139,12 +142,13 @@ def _finished(run: pathlib.Path) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def score(env: Environment, actor: Any, clips: ClipSet) -> dict[str, Any]:
-    """Score of a controller or policy by the protocol; its worst quarter for several clips."""
+    """What a controller or policy reaches by the protocol; the worst quarter for several clips."""
     found = scoring.score(env, actor, clips, "recordings", starts=scoring.STARTS)
     said: dict[str, Any] = {"score": round(found.score, 4)}
     if len(clips) > 1:
         said["worst_quarter"] = round(found.worst_quarter, 4)
-    return said
+    said["coverage"] = round(float(found.metrics["coverage"].mean()), 3)
+    return said | {name: float(f"{x:.3g}") for name, x in found.published_units().items()}
 
 
 def draw(run: pathlib.Path, path: pathlib.Path, level: float) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import pathlib
 import sys
 
+import recordings_page
 from body_page import DOCS, environment_page, table
 
 import mimic_envs
@@ -103,6 +104,7 @@ def pages() -> dict[pathlib.Path, str]:
     }
     return made | {
         DOCS / "published_clips.md": published_page(),
+        DOCS / "recordings.md": recordings_page.page(),
     }
 
 

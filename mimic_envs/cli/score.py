@@ -10,7 +10,6 @@ from rich.markup import escape
 from rich.table import Table
 
 from mimic_envs import extras, sandbox
-from mimic_envs.bodies.body import METRES
 from mimic_envs.cli.console import OUT, EnvId, progress, say, scored_env
 from mimic_envs.files import check_output
 
@@ -197,21 +196,15 @@ def _besides(results: Any) -> str:
 
 def _published_units(results: Any) -> str:
     """Errors over the frames before a limit is crossed, in the units of publications."""
-    unit = results.body.length_unit
-    factor, unit = (1e3 * METRES[unit], "mm") if unit in METRES else (1.0, unit)
-    known = {
-        "end_effector_distance_median_covered": (f"end effectors {{:.3g}} {unit} (median)", factor),
-        "root_distance_covered": (f"root {{:.3g}} {unit}", factor),
-        "root_angle_deg_covered": ("{:.1f} deg", 1.0),
-        "joint_rmse_deg_covered": ("joints {:.1f} deg", 1.0),
-        "saturation_covered": ("saturated {:.0%}", 1.0),
-    }
     said = []
-    for name, (text, scale) in known.items():
-        values = results.metrics.get(name, np.empty(0))
-        values = values[np.isfinite(values)]
-        if values.size:
-            said.append(text.format(scale * values.mean()))
+    for name, value in results.published_units().items():
+        what, _, unit = name.rpartition("_")
+        if name == "saturated":
+            said.append(f"saturated {value:.0%}")
+        elif unit == "deg":
+            said.append(f"{what} {value:.1f} deg")
+        else:
+            said.append(f"{what.replace('_', ' ')} {value:.3g} {unit}")
     return ", ".join(said) or "no frame"
 
 

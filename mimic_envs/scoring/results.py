@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from mimic_envs import bodies
+from mimic_envs.bodies.body import METRES
 from mimic_envs.clips import ClipSet
 from mimic_envs.files import atomically
 from mimic_envs.scoring import behavior, statistics
@@ -91,6 +92,32 @@ class Results:
     def worst_quarter(self) -> float:
         """Mean score of the quarter of the clips with the lowest ones."""
         return statistics.worst_quarter(self.metrics["score"])
+
+    def published_units(self) -> dict[str, float]:
+        """Errors over the frames before a limit is crossed, in the units of publications.
+
+        Returns:
+            Means over seeds and trials by `<what>_<unit>`: the median distance of the end
+            effectors and the distance of the root in mm (in the body's own unit if that is no
+            length), the root's angle and the joints' error in degrees, and the fraction of frames
+            in which the worst actuator saturates. What no trial has is left out.
+        """
+        unit = self.body.length_unit
+        factor, unit = (1e3 * METRES[unit], "mm") if unit in METRES else (1.0, unit)
+        names = {
+            "end_effector_distance_median_covered": (f"end_effectors_{unit}", factor),
+            "root_distance_covered": (f"root_{unit}", factor),
+            "root_angle_deg_covered": ("root_deg", 1.0),
+            "joint_rmse_deg_covered": ("joints_deg", 1.0),
+            "saturation_covered": ("saturated", 1.0),
+        }
+        found = {}
+        for metric, (name, scale) in names.items():
+            values = self.metrics.get(metric, np.empty(0))
+            values = values[np.isfinite(values)]
+            if values.size:
+                found[name] = float(scale * values.mean())
+        return found
 
     def to_json(self) -> dict[str, Any]:
         """Everything but the per-frame arrays, as plain JSON types (NaN becomes null)."""

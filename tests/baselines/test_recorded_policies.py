@@ -82,6 +82,7 @@ def test_scores_are_found_again(prepared: pathlib.Path, published: pathlib.Path)
         clips = clips_.load(prepared / f"mouse_arm-{part}.h5", "mouse_arm")
         assert clips.content_hash == expected["sha256"]
         assert (len(clips), clips.duration_s) == (expected["clips"], expected["seconds"])
+        assert expected["grounded"] is False
         env = mimic_envs.make("mouse_arm", clips=clips, **STARTS.options)
         actors = {"pd": controllers.make("pd", env), "policy": policies.load(published, env)}
         for name, actor in actors.items():
@@ -93,6 +94,17 @@ def test_scores_are_found_again(prepared: pathlib.Path, published: pathlib.Path)
         [found[part, name]["score"] for name in ("pd", "policy")] for part in ("train", "test")
     )
     assert learned != held_out
+
+
+def test_scores_are_said_in_the_units_of_publications(published: pathlib.Path) -> None:
+    pd = said(published)["parts"]["train"]["pd"]
+    assert pd.keys() == {
+        *("score", "coverage", "end_effectors_mm", "root_mm", "root_deg", "joints_deg"),
+        *("worst_quarter", "saturated"),
+    }
+    assert 0.1 < pd["end_effectors_mm"] < 5  # of a forelimb of 25 mm; it is saved in m
+    assert 1 < pd["joints_deg"] < 20
+    assert 0 <= pd["saturated"] <= 1
 
 
 def test_the_command_is_that_of_the_run(run: pathlib.Path, published: pathlib.Path) -> None:
