@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
-
-import numpy as np
 
 from mimic_envs.rollouts.session import KEYS, Session
 
@@ -63,14 +62,14 @@ def texts(session: Session, speed: float) -> tuple[str, str]:
     return "\n".join(rows), "\n".join(rows.values())
 
 
-def watch(env: Any, actor: Any, trial: int, seconds: float | None = None) -> None:
+def watch(env: Any, actor: Any, trial: int, pictures: int | None = None) -> None:
     """Open a window, and let a trial go on in it until it is closed.
 
     Args:
         env: The environment, on the `native` backend.
         actor: A controller or policy made for it.
         trial: Number of the first trial.
-        seconds: Close it after that time; if not given, it is left to the person.
+        pictures: Close it after so many pictures; if not given, it is left to the person.
 
     Raises:
         RuntimeError: No display.
@@ -80,7 +79,7 @@ def watch(env: Any, actor: Any, trial: int, seconds: float | None = None) -> Non
     pressed: deque[int] = deque()  # the window's thread puts keys in
     viewer = Viewer(env.body, on_key=pressed.append, hint="or leave out --window for a video")
     session = Session(env, actor, trial)
-    end = np.inf if seconds is None else time.perf_counter() + seconds
+    left = itertools.count() if pictures is None else iter(range(pictures))
 
     def keys() -> list[int]:
         return [pressed.popleft() for _ in range(len(pressed))]
@@ -90,7 +89,7 @@ def watch(env: Any, actor: Any, trial: int, seconds: float | None = None) -> Non
         viewer.draw(session.qpos, session.reference)
 
     def running() -> bool:
-        return viewer.is_open and time.perf_counter() < end
+        return viewer.is_open and next(left, None) is not None
 
     try:
         pace(session, keys, show, running)
