@@ -195,24 +195,20 @@ def _soles(body: bodies.Body) -> np.ndarray:
 
 
 def command(body: arenas.PlacedBody, options: Options) -> TurnBall:
-    """Return the command.
-
-    Raises:
-        ValueError: A body that this task does not serve.
-    """
-    _treadmill(body)
+    """Return the command."""
+    place = body.arena
+    assert isinstance(place, Ball)
     animal = standing_qpos(body.animal)
     qpos = body.model.qpos0.copy()  # the ball's joint comes last, and rests
     qpos[: len(animal)] = animal
     data = mujoco.MjData(body.model)
     data.qpos[:] = qpos
     mujoco.mj_kinematics(body.model, data)
-    state = (qpos, np.zeros(body.model.nv), data.xpos, data.xquat)
-    starts = Starts(body, *(np.float32(x)[None] for x in state))
+    state: Any = (qpos, np.zeros(body.model.nv), data.xpos, data.xquat)
+    starts = Starts(body, *(x.astype(np.float32)[None] for x in state))
     step_s, pace = body.control_timestep_s, velocity.require_pace(body, NAME)
     steps, hold = (max(round(x / step_s), 1) for x in (options.episode_s, options.hold_s))
-    radius = body.arena.treadmill.radius
-    return TurnBall(starts, steps, pace, hold, options.still_share, radius)
+    return TurnBall(starts, steps, pace, hold, options.still_share, place.treadmill.radius)
 
 
 def rows(body: arenas.PlacedBody) -> dict[str, Any]:
