@@ -35,6 +35,7 @@ _BEHAVIORS: dict[str, tuple[str, tuple[str, ...]]] = {
     "Gaps": ("gaps", _WALKERS),
     "GapJump": ("gap_jump", ("rodent",)),
     "Maze": ("maze", ("rodent",)),
+    "Ball": ("ball", ("fly",)),
 }
 """Tasks besides imitation: what ids call them, and the bodies that do them."""
 

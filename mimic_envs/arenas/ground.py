@@ -23,19 +23,26 @@ def floor_of(spec: mujoco.MjSpec) -> mujoco.MjsGeom:
     return planes[0]
 
 
-def add_solid(spec: mujoco.MjSpec, floor: mujoco.MjsGeom, name: str, **shape: Any) -> Any:
+def add_solid(
+    spec: mujoco.MjSpec,
+    floor: mujoco.MjsGeom,
+    name: str,
+    carrier: mujoco.MjsBody | None = None,
+    **shape: Any,
+) -> Any:
     """Add a geom to the world that animals touch as they touch the floor.
 
     Args:
         spec: The model to add to.
         floor: Its floor, whose contacts the geom takes over.
         name: Name of the geom.
+        carrier: Body that carries it; the world if not given.
         **shape: Its type, size and place.
 
     Returns:
         The geom.
     """
-    return spec.worldbody.add_geom(
+    return (carrier or spec.worldbody).add_geom(
         name=name,
         **{
             "contype": floor.contype,

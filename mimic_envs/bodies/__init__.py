@@ -16,6 +16,7 @@ from mimic_envs.bodies.body import (
 from mimic_envs.bodies.custom import describe, register
 from mimic_envs.bodies.free_root import free_positions, with_free_root
 from mimic_envs.bodies.rearing import Rearing
+from mimic_envs.bodies.treadmill import Treadmill
 
 __all__ = [
     "BalanceGains",
@@ -28,6 +29,7 @@ __all__ = [
     "Recording",
     "TerminationLimits",
     "TrackingTerm",
+    "Treadmill",
     "describe",
     "free_positions",
     "get",

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
 from mimic_envs.bodies.rearing import Rearing
+from mimic_envs.bodies.treadmill import Treadmill
 from mimic_envs.immutable import Immutable, ImmutableDict
 from mimic_envs.registry import is_outside, resolve
 
@@ -201,19 +202,17 @@ class Body(Immutable):
         balance: Gains of the `balance` controller; None for an animal that does not walk.
         camera: View for pictures.
         aliases: Names of joints in published recordings where they differ, to the model's.
-        feet: Bodies that carry the animal's weight, each with all that it carries in turn; empty
-            for an animal without feet.
-        forward_axis: Unit vector in the frame of the root body that points ahead; None for a
-            limb on a fixed base.
+        feet: Bodies that carry the animal's weight, each with all that it carries; or none.
+        forward_axis: Unit vector in the root's frame that points ahead; None for a fixed limb.
         pace: How fast it goes; None for a limb on a fixed base.
         targets: World places that a limb is asked to reach, in length units.
         rest_pose: Angles of joints of the animal at rest, in radians; 0 where not named.
         usual_pose: Mean angles of joints of the moving animal, in radians, which registration
             expects; the model's default where not named. Ours are rounded means over all frames:
             `numpy.concatenate(clips.load("generated/train", body).motions()).mean(axis=0)`.
-            `rest_pose` is up to 0.17 (fly), 0.40 (rodent) and 0.76 rad (stick insect) away; the
-            worm's means are below 0.007 rad.
+            `rest_pose` is up to 0.17 (fly), 0.40 (rodent) and 0.76 rad (stick insect) away.
         rearing: How it rears; None for an animal that does not.
+        treadmill: The ball that it walks on when it is tethered; None without one.
         gait_groups: Feet that step together in the animal's usual gait.
         muscle_groups: Actuators that act together, by what they do.
         recordings: Published recordings of the animal by name.
@@ -247,6 +246,7 @@ class Body(Immutable):
     pace: Pace | None = None
     targets: tuple[tuple[float, float, float], ...] = ()
     rearing: Rearing | None = None
+    treadmill: Treadmill | None = None
     rest_pose: Mapping[str, float] = dataclasses.field(default_factory=dict)
     usual_pose: Mapping[str, float] = dataclasses.field(default_factory=dict)
     gait_groups: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)

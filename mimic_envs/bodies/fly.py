@@ -34,6 +34,7 @@ from mimic_envs.bodies.equipment import (
     ball_around,
 )
 from mimic_envs.bodies.fly_looks import add_looks
+from mimic_envs.bodies.treadmill import Treadmill
 
 FLOOR_HEIGHT_CM = -0.125
 """Height of the floor plane in the frame of the published clips."""
@@ -267,6 +268,23 @@ def _keypoints() -> dict[str, Keypoint]:
     return keypoints
 
 
+TREADMILL = Treadmill(
+    # balls of polyurethane foam (LAST-A-FOAM FR-4615) on air: "9 mm in diameter and weighed
+    # ~91.7 mg", pubcompare.ai/protocol/Ycld1YwB4C3bMWOealYb, which is the foam's 240 mg/cm3.
+    # flybody's ball (Vaxenburg et al. 2025, `walk_on_ball` in flybody/fly_envs.py) has a radius
+    # of 0.454 cm and 2.5 mg/cm3, 0.98 mg; flygym's (NeuroMechFly 2, `Ball` in
+    # flygym/arena/tethered.py) one of 0.539 cm and weighs 54.56 mg
+    radius=0.45,
+    mass=0.0917,
+    # flybody's is at x = -0.05 cm and -0.547 cm below its thorax; the height is ours, since our
+    # fly stands taller: with that of flybody the claws would be 0.02 to 0.03 cm within the ball
+    offset=(-0.05, 0.0),
+    # flybody's claws on the ball have 1.0, flygym's ball 1.3, 0.005 and 0.0001
+    friction=(1.0, 0.005, 0.0001),
+    viscosity=1.81e-4,  # of air at 20 degrees, g/(cm s)
+)
+"""The ball of tethered flies, in cm and g."""
+
 BODY = Body(
     name="fly",
     species="Drosophila melanogaster",
@@ -337,6 +355,7 @@ BODY = Body(
     feet=hexapod.claws(LEGS),
     forward_axis=(1.0, 0.0, 0.0),
     pace=Pace(forward=3.0, turn=4.0),
+    treadmill=TREADMILL,
     rest_pose=REST_POSE,
     usual_pose=USUAL_POSE,
     gait_groups=hexapod.tripods(_SEGMENTS),

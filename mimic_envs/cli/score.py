@@ -190,8 +190,24 @@ def _besides(results: Any) -> str:
     apart = results.metrics["pose_distance_deg"]
     if np.isfinite(apart).any():
         said.append(f"poses {np.nanmean(apart):.1f} deg from the nearest ones of the clips")
-    said.append(f"action rate {results.metrics['action_rate'].mean():.2f} per second")
-    return ", ".join(said)
+    rates = results.metrics["action_rate_covered"]
+    if np.isfinite(rates).any():
+        said.append(f"action rate {np.nanmean(rates):.2f} per second")
+    return ", ".join([*said, _transport(results)])
+
+
+def _transport(results: Any) -> str:
+    """The cost of transport, and of how many trials it is, since not all animals travel."""
+    costs, negative = (
+        results.metrics[name] for name in ("cost_of_transport", "cost_of_transport_negative")
+    )
+    travels = np.isfinite(costs)
+    if not travels.any():
+        return "cost of transport undefined, since the animal does not travel"
+    return (
+        f"cost of transport {np.nanmean(costs):.3g} by positive and {np.nanmean(negative):.3g} by "
+        f"negative work, in the {int(travels.sum())} of {travels.size} runs that travel"
+    )
 
 
 def _published_units(results: Any) -> str:
@@ -217,6 +233,9 @@ def _clip_table(results: Any) -> Table:
         "root_angle_deg": "root (deg)",
         "success": "success",
         "time_to_success_s": "after (s)",
+        "pose_distance_deg": "poses (deg)",
+        "action_rate_covered": "action rate (1/s)",
+        "cost_of_transport": "transport",
     }
     columns = {name: title for name, title in known.items() if name in results.metrics}
     title = escape(f"{results.controller} on {results.clips_name}")
@@ -225,6 +244,12 @@ def _clip_table(results: Any) -> Table:
     for column in table.columns[1:]:
         column.justify, column.no_wrap = "right", True
     for i, name in enumerate(results.trials):
-        values = [results.metrics[key][:, i].mean() for key in columns]
-        table.add_row(escape(name), *(f"{x:.4g}" for x in values))
+        values = [results.metrics[key][:, i] for key in columns]
+        table.add_row(escape(name), *(_mean_of_known(x) for x in values))
     return table
+
+
+def _mean_of_known(values: np.ndarray) -> str:
+    """The mean of the values that are numbers; a dash without any."""
+    known = values[np.isfinite(values)]
+    return f"{known.mean():.4g}" if known.size else "-"

@@ -199,6 +199,19 @@ class Command:
         """
         raise ValueError("this task asks for no motion of the body")
 
+    def steered(self, state: Any, forward: Any, turn: Any) -> Any:
+        """Return the state in which from now on another velocity is asked for, until the end.
+
+        Args:
+            state: The state of an episode, at any time.
+            forward: Forward velocity, length units per second.
+            turn: Yaw velocity, left positive, rad/s.
+
+        Raises:
+            ValueError: The command asks for no velocity.
+        """
+        raise ValueError("this task asks for no velocity")
+
     def with_forces(self) -> Command:
         """Return this command with the forces that its motions need. Host.
 
@@ -221,6 +234,11 @@ class Command:
     def has_poses(self) -> bool:
         """Whether there is a `next_pose`."""
         return type(self).next_pose is not Command.next_pose
+
+    @property
+    def has_steered(self) -> bool:
+        """Whether there is a `steered`."""
+        return type(self).steered is not Command.steered
 
     @property
     def has_motions(self) -> bool:

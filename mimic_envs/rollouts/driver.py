@@ -16,7 +16,7 @@ from mimic_envs.env import Environment, State
 from mimic_envs.jax_settings import random_key
 
 CHUNK = 25
-"""Control steps in one jitted call, between two updates of a progress bar."""
+"""Control steps in one jitted call by default, between two updates of a progress bar."""
 _FEWEST = 2
 """Trials that run side by side at least: XLA multiplies a single row by a matrix in another order
 of additions than several rows, and results would depend on how trials are grouped."""
@@ -159,9 +159,14 @@ def padded(carry: Carry) -> Carry:
 
 
 def advance(
-    env: Environment, controller: Controller, plan: Plan, carry: Carry, start: int
+    env: Environment,
+    controller: Controller,
+    plan: Plan,
+    carry: Carry,
+    start: int,
+    steps: int = CHUNK,
 ) -> tuple[Carry, dict[str, Any]]:
-    """Let trials go on for `CHUNK` control steps.
+    """Let trials go on for some control steps.
 
     Args:
         env: The environment.
@@ -169,12 +174,14 @@ def advance(
         plan: What is recorded.
         carry: Where the trials are.
         start: Control steps that they have made.
+        steps: Control steps to make; each number has a compiled program of its own.
 
     Returns:
         Where they are then; and of each step and trial arrays on the host, leading axes
-        (CHUNK, trials): `snapshot`, `control`, `action` as the policy chose it, `finite`,
-        `diverged`, `crossed` (a limit, or divergence), `reward`, `metrics` and `command` by
-        name, and where planned `layers`, `observations`, `force` and `manipulated`.
+        (steps, trials): `snapshot`, `act`, `actuator_force` in the last substep, `control`,
+        `action` as the policy chose it, `finite`, `diverged`, `crossed` (a limit, or divergence),
+        `reward`, `metrics` and `command` by name, and where planned `layers`, `observations`,
+        `force` and `manipulated`.
 
     Raises:
         ValueError: Layers are asked for of something that shows none.
@@ -190,7 +197,7 @@ def advance(
         actor = controller.act
     remembers = isinstance(controller, RememberingController)
     carry, records = _advance(
-        env, actor, (visited, remembers), plan, controller.params, carry, start
+        env, actor, (visited, remembers), plan, controller.params, carry, start, steps
     )
     return carry, jax.tree.map(np.asarray, records)
 
@@ -254,6 +261,7 @@ def _step(
     record: dict[str, Any] = {
         "snapshot": jax.vmap(env.physics.snapshot)(state.physics),
         "act": state.physics.act,
+        "actuator_force": state.physics.actuator_force,
         "control": state.control,
         "action": actions,
         "finite": finite,
@@ -282,10 +290,11 @@ def _advance_chunk(
     params: Any,
     carry: Carry,
     start: jax.Array,
+    steps: int,
 ) -> tuple[Carry, dict[str, Any]]:
     act = functools.partial(_act, actor, kind, plan, params)
     step = functools.partial(_step, env, act, plan)
-    return jax.lax.scan(step, carry, start + jnp.arange(CHUNK))
+    return jax.lax.scan(step, carry, start + jnp.arange(steps))
 
 
-_advance = jax.jit(_advance_chunk, static_argnums=(1, 2, 3))
+_advance = jax.jit(_advance_chunk, static_argnums=(1, 2, 3, 7))

@@ -1,31 +1,25 @@
 """What is reported of tasks besides imitation: success, and how natural the motion is.
 
-Neither counts in the score. A policy may walk where it is told to and look like no animal, so every
-result says how far its poses are from those of the animal.
+Neither counts in the score, see `mimic_envs.scoring.naturalness`.
 """
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import scipy.spatial
 
 from mimic_envs import bodies
-from mimic_envs import clips as clips_
-from mimic_envs.mdp import indices
 from mimic_envs.mdp.command import Command
-from mimic_envs.scoring import statistics
+from mimic_envs.scoring import naturalness, statistics
 from mimic_envs.scoring.metrics import Trajectory
 
 PROTOCOL = "behavior-1-draft"
 """Name of the protocol of tasks besides imitation: conditions are those that a task lists, each is
 done from the starts of `protocol.STARTS`, and frames after a failure score 0."""
-POSES = "generated/train"
-"""Clips whose poses count as natural."""
 
 
 def summary(body: bodies.Body, trajectory: Trajectory) -> dict[str, float]:
@@ -36,13 +30,11 @@ def summary(body: bodies.Body, trajectory: Trajectory) -> dict[str, float]:
         trajectory: What it did.
 
     Returns:
-        `pose_distance_deg`, the median over the frames before the first failure of the distance to
-        the nearest pose of the animal's clips, root mean square over tracked joints; NaN without
-        such frames or clips. If the task can succeed, `success`, 0 or 1, and
+        What `naturalness.summary` returns. If the task can succeed, `success`, 0 or 1, and
         `time_to_success_s`, NaN without success. A success after a failure does not count.
     """
     failed = np.maximum.accumulate(trajectory.crossed | trajectory.diverged)
-    found = {"pose_distance_deg": _pose_distance(body, trajectory.qpos[~failed])}
+    found = naturalness.summary(body, trajectory)
     if trajectory.success is not None:
         succeeded = trajectory.success & ~failed
         first = int(np.argmax(succeeded)) + 1
@@ -72,19 +64,20 @@ def conditions_hash(command: Command) -> str:
     return hashlib.sha256(json.dumps(trials).encode()).hexdigest()
 
 
-def _pose_distance(body: bodies.Body, qpos: np.ndarray) -> float:
-    tree = _natural_poses(body)
-    if tree is None or not len(qpos):
-        return float("nan")
-    joints = indices.of(body).tracked_joints
-    distance, _ = tree.query(qpos[:, joints])
-    return float(np.rad2deg(np.median(distance)) / np.sqrt(len(joints)))
+def natural_record(metrics: Mapping[str, np.ndarray]) -> dict[str, dict[str, Any]]:
+    """Naturalness of a scored run for its record.
 
+    Args:
+        metrics: Arrays (seeds, trials) by name.
 
-@functools.lru_cache(maxsize=16)
-def _natural_poses(body: bodies.Body) -> Any:
-    """Angles of the tracked joints in the animal's clips; None if there are no clips."""
-    if POSES not in clips_.generated_sets(body):
-        return None
-    poses = np.concatenate(clips_.load(POSES, bodies.get(body.name)).motions())
-    return scipy.spatial.KDTree(poses[:, indices.of(body).tracked_joints].astype(np.float64))
+    Returns:
+        For each name of `naturalness.UNITS` the `mean` over seeds and trials in which it is
+        defined, None if it is in none; `defined`, in how many, `of` how many; and its `unit`.
+    """
+    found = {}
+    for name, unit in naturalness.UNITS.items():
+        values = metrics[name]
+        known = values[np.isfinite(values)]
+        mean = float(known.mean()) if known.size else None
+        found[name] = {"mean": mean, "defined": known.size, "of": values.size, "unit": unit}
+    return found

@@ -46,6 +46,8 @@ class Trajectory:
             no float64 scorer of its own.
         success: Whether the task counts as done in each frame, (T,) bool, by its metric `success`;
             None for a task without one.
+        actuator_force: Force of each actuator in the last substep before each frame, (T, nu);
+            None where it was not recorded.
     """
 
     qpos: np.ndarray
@@ -56,6 +58,7 @@ class Trajectory:
     failed_at: int | None = None
     scores: np.ndarray | None = None
     success: np.ndarray | None = None
+    actuator_force: np.ndarray | None = None
 
 
 def latched_frames(trajectory: Trajectory) -> dict[str, np.ndarray]:

@@ -237,7 +237,7 @@ def rollout(
     keys, chosen = driver.trial_keys(seed, len(lengths)), driver.conditions(env, trials)
     chosen = jax.tree.map(lambda x: jnp.concatenate([x] * starts.count), chosen)
     carry = driver.begin(env, controller, chosen, keys, start_keys=starts.keys(len(trials)))
-    names = ("snapshot", "control", "finite", "diverged", "crossed")
+    names = ("snapshot", "control", "finite", "diverged", "crossed", "actuator_force")
     pieces, no = [], np.zeros((driver.CHUNK, len(lengths)))
     progress(0)
     for start in range(0, steps, driver.CHUNK):
@@ -245,7 +245,7 @@ def rollout(
         found = record["metrics"]
         pieces.append([*(record[name] for name in names), found["score"], found.get("success", no)])
         progress(min(start + driver.CHUNK, steps))
-    snapshots, actions, finite, diverged, crossed, scores, success = (
+    snapshots, actions, finite, diverged, crossed, forces, scores, success = (
         np.concatenate(x) for x in zip(*pieces, strict=True)
     )
     qpos, qvel = env.physics.positions_and_velocities(snapshots)
@@ -259,6 +259,7 @@ def rollout(
             failed_at=None if finite[:n, i].all() else int(np.argmin(finite[:n, i])),
             scores=scores[:n, i],
             success=success[:n, i] > 0 if "success" in env.task.metrics else None,
+            actuator_force=forces[:n, i],
         )
         for i, n in enumerate(lengths)
     ]

@@ -151,10 +151,11 @@ class Results:
         if self.clips is None:
             names = list(self.trials)
             trials = {"names": names, "scored_frames": frames, "sha256": self.conditions}
+            natural = {"naturalness": behavior.natural_record(self.metrics)}
             if self.success_ci95 is None:
-                return {"trials": trials}
+                return {"trials": trials, **natural}
             rate = {"success_rate": self.success_rate, "success_ci95": list(self.success_ci95)}
-            return {"trials": trials, **rate}
+            return {"trials": trials, **rate, **natural}
         clips: dict[str, Any] = {
             "name": self.clips_name,
             "sha256": self.clips.content_hash,

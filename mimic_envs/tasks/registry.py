@@ -21,7 +21,7 @@ TASKS: dict[str, str] = {
     for name in (
         *("imitation", "forage", "goto", "push", "reach"),
         *("thermotaxis", "two_touch", "velocity"),
-        *("bowl", "gap_jump", "gaps", "maze", "rear"),
+        *("ball", "bowl", "gap_jump", "gaps", "maze", "rear"),
     )
 }
 """Modules of the tasks of this package."""

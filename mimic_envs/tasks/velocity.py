@@ -182,6 +182,16 @@ class Go(Timed):
         period = jnp.minimum(state.step // self.hold, len(state.commands) - 1)
         return Goal(state.commands[period], state.track.velocity)
 
+    def steered(self, state: Asked, forward: Any, turn: Any) -> Asked:
+        """See `Command.steered`; within the animal's largest velocities."""
+        pace = self.pace
+        forward = jnp.clip(forward, -pace.backward, pace.forward)
+        asked = jnp.stack([forward, jnp.clip(turn, -pace.turn, pace.turn)]).astype(jnp.float32)
+        later = jnp.arange(len(state.commands)) >= state.step // self.hold
+        # in the last period it is the last command that goes on
+        later = later.at[-1].set(True)
+        return state._replace(commands=jnp.where(later[:, None], asked, state.commands))
+
     def info(self, state: Asked) -> dict[str, jax.Array]:
         """The command and the animal's low-passed velocity."""
         goal = self.goal(state)

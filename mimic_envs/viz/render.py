@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import weakref
+from collections.abc import Callable
 from typing import Any
 
 import mujoco
@@ -102,6 +103,8 @@ class Viewer:
         width: Ignored, the window has a size of its own.
         height: Ignored.
         camera: See `Renderer`.
+        on_key: Called with GLFW's code of every key that is pressed, in the window's thread.
+        hint: What else can be done where there is no display, for the message.
     """
 
     def __init__(
@@ -110,31 +113,47 @@ class Viewer:
         width: int = 640,
         height: int = 480,
         camera: str | None = None,
+        on_key: Callable[[int], None] | None = None,
+        hint: str = "or use render_mode='rgb_array'",
     ) -> None:
         import mujoco.viewer
 
         shown = view(body, camera)
         if _no_display():  # GLFW would end the process
-            raise RuntimeError(
-                "render_mode='human' needs a display (set DISPLAY), or use render_mode='rgb_array'"
-            )
+            raise RuntimeError(f"a window needs a display (set DISPLAY), {hint}")
         self._body = body
         self._animal, self._ghost = mujoco.MjData(body.model), mujoco.MjData(body.model)
         try:
             self._viewer = mujoco.viewer.launch_passive(
-                body.model, self._animal, show_left_ui=False, show_right_ui=False
+                body.model,
+                self._animal,
+                key_callback=on_key,
+                show_left_ui=False,
+                show_right_ui=False,
             )
         except Exception as error:  # each window system raises its own kind
             raise RuntimeError(NO_OPENGL.format(error=error)) from error
         for name in ("type", "fixedcamid", "distance", "azimuth", "elevation", "lookat"):
             setattr(self._viewer.cam, name, getattr(shown, name))
         self._shows_ghost = not _is_carried(body.model, shown)
+        self._groups = np.array(self._viewer.opt.geomgroup)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the window has not been closed."""
+        return bool(self._viewer.is_running())
+
+    def write(self, names: str, values: str) -> None:
+        """Write lines in the upper left corner: names, and values beside them."""
+        self._viewer.set_texts((None, None, names, values))
 
     def draw(self, qpos: np.ndarray, reference: np.ndarray | None = None) -> None:
         """Show the animal and the ghost; see `Renderer.draw`."""
         if not self._viewer.is_running():
             return
         with self._viewer.lock():
+            # digits hide and show groups of geoms in MuJoCo's window; here they may mean others
+            self._viewer.opt.geomgroup[:] = self._groups
             follow(self._body, self._animal, self._viewer.cam, qpos)
             scene: Any = self._viewer.user_scn
             scene.ngeom = 0
