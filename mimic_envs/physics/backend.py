@@ -223,7 +223,7 @@ class HostBatch(Protocol):
         ...
 
     def outputs(self, out: np.ndarray) -> np.ndarray:
-        """Write what `HostPhysics.unpack` takes into `out`, (n, width) float32, and return it."""
+        """Write what `HostPhysics.unpack` takes into `out`, (n, width) float32; return it."""
         ...
 
     def qpos(self, i: int) -> np.ndarray:
@@ -244,13 +244,7 @@ class HostPhysics(Physics, Protocol):
         ...
 
     def batch(self, count: int, own_fields: bool = True) -> HostBatch:
-        """A new batch of simulations of the body, for callers that keep state in it.
-
-        Args:
-            count: How many.
-            own_fields: Whether simulations may get fields of the model of their own, see
-                `HostBatch.set_fields`. A single one that may not is faster.
-        """
+        """A new batch, for callers that keep state in it; one is faster without `set_fields`."""
         ...
 
     def pack(self, state: PhysicsState) -> jax.Array:

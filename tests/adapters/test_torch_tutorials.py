@@ -14,6 +14,8 @@ pytest.importorskip("torch", reason="needs pip install torch")
 
 def test_the_loop_in_pytorch_learns() -> None:
     history = run("pytorch_loop", {"= 500_000, 64": "= 60_000, 64"})["history"]
+    # the first steps are still near the clip, on which episodes begin; untrained actions lead away
+    assert np.mean(history[-10:]) > 2 * np.min(history)
     assert np.mean(history[-10:]) > np.mean(history[:10])
 
 
