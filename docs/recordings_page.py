@@ -40,7 +40,8 @@ def page() -> str:
         "coverage is the share of these frames. Where motions are grounded, a policy follows a "
         "motion whose feet stand on the floor, and all numbers are against the recording. "
         "`mimic-envs clips prepare FOLDER --out recordings` cuts the recordings into the part to "
-        "learn from and the part held out.",
+        "learn from and the part held out, and `mimic-envs clips ground recordings/BODY-PART.h5 "
+        "--out recordings/grounded/BODY-PART.h5` grounds one.",
         *(_section(body, said) for body, said in found.items()),
         "## The original",
         "Rollouts that the authors of MIMIC-MJX published, scored by us against the references in "

@@ -142,7 +142,10 @@ def parsed(module: str, words: list[str]) -> Any:
 
 @pytest.mark.parametrize(
     "page",
-    ["README.md", "docs/baselines.md", "docs/reuse.md", "docs/studies.md", "docs/trained.md"],
+    [
+        *("README.md", "docs/baselines.md", "docs/recordings.md", "docs/reuse.md"),
+        *("docs/studies.md", "docs/trained.md", "docs/tutorials/train_ppo.md"),
+    ],
 )
 def test_commands_that_train_are_taken_by_their_programs(page: str) -> None:
     found = training_commands(ROOT / page)

@@ -59,10 +59,11 @@ def load(clips: str | os.PathLike[str] | ClipSet, body: bodies.Body | str) -> Cl
     if text.startswith(_FORMER_PREFIX):
         now = _PREFIX + text.removeprefix(_FORMER_PREFIX)
         raise ValueError(f"clip set {text!r} is called {now!r} now: its motion is generated")
-    if text.startswith(prefixes) or not pathlib.Path(text).suffix:
+    path = pathlib.Path(text)
+    if not path.suffix or (text.startswith(prefixes) and not path.is_file()):
         valid = generated_sets(body) + recordings + fetched
         raise ValueError(unknown(f"clip set of body {body.name!r}", text, valid))
-    if pathlib.Path(text).suffix in (".h5", ".hdf5"):
+    if path.suffix in (".h5", ".hdf5"):
         with open_hdf5(text) as file:
             ours = file.attrs.get("format") == FORMAT or not importers.is_foreign(file)
         if ours:

@@ -236,6 +236,18 @@ def test_former_names_of_sets_say_the_present_ones() -> None:
         clips_.load("builtin/test", "rodent")
 
 
+@pytest.mark.parametrize("folder", ["recordings", "generated", "published"])
+def test_files_in_folders_that_are_called_as_sets_are(tmp_path, monkeypatch, folder: str) -> None:
+    """`clips prepare --out recordings` writes `recordings/<body>-train.h5`."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / folder).mkdir()
+    own = clips_.load("generated/tiny", "mouse_arm")
+    own.save(f"{folder}/mouse_arm-train.h5")
+    assert clips_.load(f"{folder}/mouse_arm-train.h5", "mouse_arm").names == own.names
+    with pytest.raises(ValueError, match="unknown clip set"):
+        clips_.load(f"{folder}/mouse_arm-tset.h5", "mouse_arm")
+
+
 def test_unknown_set_names_the_nearest() -> None:
     with pytest.raises(ValueError, match="did you mean 'generated/test'"):
         clips_.load("generated/tset", "rodent")
