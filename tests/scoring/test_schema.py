@@ -72,5 +72,5 @@ def test_long_ones_take_no_longer(value) -> None:
     """An array is not looked through that is too long already."""
     began = time.process_time()
     said = [line for _, line in zip(range(40), schema.violations(value, SCHEMA), strict=False)]
-    assert time.process_time() - began < 2.0
+    assert time.process_time() - began < 3.0
     assert len("".join(said)) < 10_000
