@@ -13,8 +13,8 @@ import numpy as np
 from leaderboard import verify
 from leaderboard.judge import Report
 from mimic_envs.scoring import statistics
+from mimic_envs.scoring.schema import violations
 from mimic_envs.scoring.submissions import Submission
-from mimic_envs.scoring.submissions.schema import violations
 from mimic_envs.scoring.submissions.submission import SCHEMA
 from mimic_envs.text import plain
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import fnmatch
+import hashlib
 import json
 import os
 import pathlib
@@ -236,6 +237,28 @@ def fetch(
     if not keep_original:
         shutil.rmtree(originals, ignore_errors=True)
     return Fetched(clips, path_of(name), report, licence)
+
+
+def read(name: str, file: str | os.PathLike[str]) -> tuple[str, ClipSet]:
+    """The SHA-256 of an original file that a person has, and its clips as `fetch` converts them.
+
+    Args:
+        name: One of `PUBLISHED`.
+        file: The file, named as its authors did.
+
+    Raises:
+        ValueError: No such set, a file with another name, or one that is not in its layout.
+        FileNotFoundError: No such file.
+    """
+    if name not in PUBLISHED:
+        raise ValueError(unknown("published set", name, PUBLISHED))
+    chosen, file = PUBLISHED[name], pathlib.Path(file)
+    if not fnmatch.fnmatch(file.name, chosen.pattern):
+        raise ValueError(f"{file}: the file of {name!r} is called {chosen.pattern}")
+    with file.open("rb") as opened:
+        checksum = hashlib.file_digest(opened, "sha256").hexdigest()
+    body = bodies.get(chosen.body)
+    return checksum, _converted(chosen, file.parent, [file.name], body, "")[0]
 
 
 def _folder(name: str) -> pathlib.Path:

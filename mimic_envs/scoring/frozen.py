@@ -102,8 +102,9 @@ class Protocol:
     def check(self, clips: ClipSet, name: str) -> None:
         """Raise ValueError if clips with the name of a test set are not those of the protocol."""
         for sets in self.test.values():
-            if clips.body.name in sets and sets[clips.body.name].name == name:
-                check_clips(sets[clips.body.name], clips)
+            one = sets.get(clips.body.name)
+            if one is not None and one.name == name and not one.why_closed:
+                check_clips(one, clips)
 
     def forbidden(self) -> dict[str, str]:
         """SHA-256 of all test sets and test clips, with the name of each: never train on them."""

@@ -14,6 +14,7 @@ subfolder `decoder`.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import math
 import os
@@ -32,7 +33,7 @@ from mimic_envs.env import Environment
 from mimic_envs.files import atomically
 from mimic_envs.mdp import ActionTerm, actions
 from mimic_envs.messages import unknown
-from mimic_envs.scoring import safetensors, untrusted
+from mimic_envs.scoring import safetensors, schema, untrusted
 from mimic_envs.scoring.policy import Observation, Policy, TermPolicy
 from mimic_envs.text import plain
 
@@ -182,6 +183,23 @@ def _widths(layout: Mapping[str, list[int]]) -> dict[str, int]:
     return result
 
 
+_NAME = {"type": "string", "format": "line", "maxLength": 60}
+_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "format": {"const": FORMAT},
+        "version": {"type": "integer", "const": FORMAT_VERSION},
+        **dict.fromkeys(("body", "task", "architecture"), _NAME),
+        "options": {"type": "object"},
+        "observation": {"type": "object"},
+        "action": {"type": ["string", "object"]},
+        "actions": {"type": "integer"},
+    },
+    "additionalProperties": False,
+}
+"""The format of `policy.json`."""
+_SCHEMA["required"] = list(_SCHEMA["properties"])
+
 _LAYOUTS: weakref.WeakKeyDictionary[Environment, dict[str, list[int]]] = weakref.WeakKeyDictionary()
 """Layouts that were asked for: each takes a trace, and experts have hundreds of policies."""
 
@@ -217,76 +235,40 @@ def check(record: Any, env: Environment, folder: pathlib.Path) -> list[str]:
         env: The environment.
         folder: Where it lies.
     """
-    wanted = {
-        "format",
-        "version",
-        "body",
-        "task",
-        "architecture",
-        "options",
-        "observation",
-        "action",
-        "actions",
-    }
-    if not isinstance(record, dict) or set(record) != wanted:
-        return [f"expected an object with exactly {', '.join(sorted(wanted))}"]
-    problems = _text_problems(record) + _action_names_problems(record["action"])
+    problems = list(itertools.islice(schema.violations(record, _SCHEMA), 20))
+    problems = problems or _action_problems(record["action"])
     if problems:
         return problems
-    if record["format"] != FORMAT or not _is_number(record["version"], FORMAT_VERSION):
-        problems.append(f"format must be {FORMAT!r}, version {FORMAT_VERSION}")
     if record["body"] != env.body.name:
         problems.append(f"is for body {record['body']!r}, not {env.body.name!r}")
     if record["task"] != env.task.name:
         problems.append(f"is for task {record['task']!r}, not {env.task.name!r}")
     if record["architecture"] not in ARCHITECTURES:
         problems.append(unknown("architecture", record["architecture"], ARCHITECTURES))
-    if not isinstance(record["options"], dict):
-        problems.append("options must be an object")
     try:
         term = _term(record, env, folder)
     except ValueError as error:
         return [*problems, str(error)]
     expected = layout(env, term)
     if json.dumps(record["observation"], sort_keys=True) != json.dumps(expected, sort_keys=True):
-        given = record["observation"] if isinstance(record["observation"], dict) else {}
+        given = record["observation"]
         different = [k for k in {**expected, **given} if given.get(k) != expected.get(k)]
         first = plain(different[0] if different else "types of numbers", 60)
         problems.append(f"observes something else than the environment gives: {first}")
     elif list(record["observation"]) != list(expected):
         problems.append("observation: its entries are in another order than the environment's")
-    if not _is_number(record["actions"], term.size):
+    if record["actions"] != term.size:
         problems.append(
-            f"has {plain(repr(record['actions']), 40)} actions, {term.name!r} of body "
-            f"{env.body.name!r} {term.size}"
+            f"has {record['actions']} actions, {term.name!r} of body {env.body.name!r} {term.size}"
         )
     return problems
 
 
-def _text_problems(record: Mapping[str, Any]) -> list[str]:
-    """What is wrong with the texts of a `policy.json`, its action aside."""
-    texts = ("format", "body", "task", "architecture")
-    return [
-        f"{k} must be a text of at most 60 characters" for k in texts if not _is_name(record[k])
-    ]
-
-
-def _is_name(value: Any) -> bool:
-    return isinstance(value, str) and len(value) <= 60
-
-
-def _is_number(value: Any, expected: int) -> bool:
-    """Whether a JSON value is a whole number; true and 1.0 are not 1."""
-    return type(value) is int and value == expected
-
-
-def _action_names_problems(action: Any) -> list[str]:
+def _action_problems(action: Any) -> list[str]:
     """What is wrong with how a `policy.json` names its action term."""
     name = action.get("kind") if isinstance(action, dict) else action
-    if not _is_name(name):
-        return ["action must be a text of at most 60 characters, or an object with one as 'kind'"]
     if name not in tuple(actions.ACTIONS):  # no `module:name`: a folder names no code
-        return [unknown("action", name, tuple(actions.ACTIONS))]
+        return [unknown("action", plain(str(name), 60), tuple(actions.ACTIONS))]
     if isinstance(action, dict) and DECODER in action:  # nor other folders
         return [f"action: the decoder is in the subfolder {DECODER!r}, it cannot be chosen"]
     return []

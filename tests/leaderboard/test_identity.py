@@ -13,8 +13,8 @@ import pytest
 
 from mimic_envs import cli
 from mimic_envs.scoring import policies, safetensors, submissions
+from mimic_envs.scoring.schema import violations
 from mimic_envs.scoring.submissions import Submission, join, problems
-from mimic_envs.scoring.submissions.schema import violations
 from mimic_envs.scoring.submissions.submission import SCHEMA
 from tests.leaderboard import made_up
 from tests.leaderboard.test_forgeries import Forger

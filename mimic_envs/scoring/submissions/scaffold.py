@@ -11,9 +11,8 @@ from collections.abc import Callable, Sequence
 from mimic_envs import assembly, controllers, scoring
 from mimic_envs import clips as clips_
 from mimic_envs.env import Environment
-from mimic_envs.scoring import experts, frozen, policies, results, untrusted
+from mimic_envs.scoring import experts, frozen, policies, results, schema, untrusted
 from mimic_envs.scoring.recording import Rollouts, save_scores
-from mimic_envs.scoring.submissions import schema
 from mimic_envs.scoring.submissions.submission import SCHEMA, SCHEMA_VERSION, Submission, slugify
 
 _GIVEN = {

@@ -15,10 +15,10 @@ import numpy as np
 from mimic_envs import assembly, controllers
 from mimic_envs.env import Environment
 from mimic_envs.messages import unknown
-from mimic_envs.scoring import experts, frozen, policies, results, statistics, untrusted
+from mimic_envs.scoring import experts, frozen, policies, results, schema, statistics, untrusted
 from mimic_envs.scoring.protocol import STARTS
 from mimic_envs.scoring.recording import Rollouts, load_scores
-from mimic_envs.scoring.submissions import identity, schema
+from mimic_envs.scoring.submissions import identity
 from mimic_envs.scoring.submissions.submission import SCHEMA, Submission
 from mimic_envs.text import lines
 
