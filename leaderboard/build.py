@@ -6,19 +6,16 @@ nothing from elsewhere; without JavaScript they lose sorting and filtering only.
 
 from __future__ import annotations
 
-import csv
-import json
 import pathlib
 import shutil
 import sys
-import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import tyro
 
-from leaderboard import ranking, verify
+from leaderboard import data, ranking, verify
 from leaderboard.judge import TIERS
 from leaderboard.ranking import Entry
 from mimic_envs import bodies as bodies_
@@ -26,7 +23,6 @@ from mimic_envs import extras
 from mimic_envs.command import run_command
 from mimic_envs.files import check_folder
 from mimic_envs.scoring import PROTOCOL, frozen, statistics
-from mimic_envs.text import plain
 
 HERE = pathlib.Path(__file__).parent
 PICTURES = HERE.parent / "docs" / "bodies"
@@ -112,13 +108,13 @@ class Site:
             tracks=tracks or {track: "index.html"},
             tiers=TIERS,
             label=lambda body: body.replace("_", " "),
-            date=_date,
+            date=data.date,
             draw_interval=svg.interval,
         )
 
     def write(self) -> None:
         """Write everything."""
-        for folder in ("bodies", "submissions", "data", "pictures"):
+        for folder in ("bodies", "clips", "submissions", "data", "pictures"):
             shutil.rmtree(self.out / folder, ignore_errors=True)
             (self.out / folder).mkdir(parents=True)
         for path in sorted((HERE / "static").iterdir()):
@@ -131,6 +127,7 @@ class Site:
         )
         for body in self.bodies:
             self._body(body)
+            self._clips(body)
         for entry in self.entries:
             self._submission(entry)
         self._data(overall)
@@ -166,6 +163,35 @@ class Site:
             profile=_profile(rows[:4]) if rows else "",
         )
 
+    def _clips(self, body: str) -> None:
+        """A page for each clip of a body that has entries, with the errors of all of them."""
+        from leaderboard import svg
+
+        rows, clips = self.tables.get(body, []), self.protocol.clips(self.track, body)
+        cap = self.protocol.rules["cap_body_lengths"]
+        for i, (name, steps) in enumerate(zip(clips.clips, clips.scored_frames, strict=True)):
+            if not rows:
+                return
+            seconds = steps * self.protocol.rules["control_timestep_s"][body]
+            best = sorted(rows, key=lambda e: -e.metrics["score"][:, i].mean())
+            curves = [e.report.curves[i] for e in best]
+            self._page(
+                "clip.html",
+                f"clips/{body}-{i}.html",
+                body,
+                name=name,
+                seconds=seconds,
+                rows=[(e, [e.metrics[key][:, i].mean() for key in COLUMNS]) for e in best],
+                columns=COLUMNS,
+                together=svg.errors(curves[:4], seconds, cap, f"clip {name}", large=True),
+                apart=[
+                    svg.errors([curve], seconds, cap, e.record["name"])
+                    for e, curve in zip(best, curves, strict=True)
+                ],
+                before=f"{body}-{i - 1}.html" if i else "",
+                after=f"{body}-{i + 1}.html" if i + 1 < len(clips.clips) else "",
+            )
+
     def _picture(self, body: str) -> str:
         source = PICTURES / f"{body}.png"
         if not source.is_file():
@@ -181,7 +207,7 @@ class Site:
         timestep_s = self.protocol.rules["control_timestep_s"][body]
         cap = self.protocol.rules["cap_body_lengths"]
         curves = [
-            svg.errors(curve, steps * timestep_s, cap, name)
+            svg.errors([curve], steps * timestep_s, cap, f"clip {name}")
             for curve, steps, name in zip(
                 entry.report.curves, clips.scored_frames, clips.clips, strict=True
             )
@@ -236,12 +262,12 @@ class Site:
 
     def _data(self, overall: Sequence[ranking.Overall]) -> None:
         """Everything as JSON and CSV."""
-        data = self.out / "data"
+        out = self.out / "data"
         everything = {
             "protocol": self.protocol.name,
             "draft": self.protocol.draft,
             "track": self.track,
-            "entries": [_summary(e) for e in self.entries],
+            "entries": [data.summary(e) for e in self.entries],
             "overall": [
                 {
                     "name": one.name,
@@ -256,17 +282,17 @@ class Site:
             ],
             "comparisons": self.pairs,
         }
-        _write_json(data / "leaderboard.json", everything)
+        data.write_json(out / "leaderboard.json", everything)
         for e in self.entries:
             whole = {
-                **_summary(e),
+                **data.summary(e),
                 "record": e.record,
                 "metrics": e.report.metrics,
                 "curves": e.report.curves,
             }
-            _write_json(data / f"{e.page}.json", whole)
-        _write_csv(data / "leaderboard.csv", [_flat(e) for e in self.entries])
-        _write_csv(data / "clips.csv", [row for e in self.entries for row in self._clip_rows(e)])
+            data.write_json(out / f"{e.page}.json", whole)
+        data.write_csv(out / "leaderboard.csv", [data.flat(e) for e in self.entries])
+        data.write_csv(out / "clips.csv", [row for e in self.entries for row in self._clip_rows(e)])
 
     def _clip_rows(self, entry: Entry) -> list[dict[str, Any]]:
         names = self.protocol.clips(self.track, entry.record["body"]).clips
@@ -313,70 +339,6 @@ def _profile(entries: Sequence[Entry]) -> Any:
         band = statistics.profile_interval(scores, THRESHOLDS)
         lines.append((e.record["name"], values, band))
     return svg.profile(THRESHOLDS, lines)
-
-
-def _date(entry: Entry) -> str:
-    day = entry.record["slug"][:8]
-    return f"{day[:4]}-{day[4:6]}-{day[6:]}"
-
-
-def _summary(e: Entry) -> dict[str, Any]:
-    return {
-        "page": e.page,
-        "name": e.record["name"],
-        "body": e.record["body"],
-        "authors": e.record["authors"],
-        "kind": e.record["kind"],
-        "date": _date(e),
-        "tier": e.report.tier,
-        "rank": e.rank,
-        "tied": e.tied,
-        "unranked": e.unranked,
-        "score": e.score,
-        "worst_quarter": e.worst_quarter,
-        "fresh": e.report.fresh,
-        "interval": None if e.interval is None else list(e.interval),
-        "seeds": e.record["seeds"],
-        "means": {name: _number(x) for name, x in e.metrics.items()},
-        "flags": e.report.flags,
-    }
-
-
-def _flat(e: Entry) -> dict[str, Any]:
-    """One row of the table of entries."""
-    summary = _summary(e)
-    low, high = summary.pop("interval") or (None, None)
-    means = summary.pop("means")
-    summary["authors"] = "; ".join(summary["authors"])
-    summary["flags"] = "; ".join(summary["flags"])
-    return summary | {"low": low, "high": high} | {f"mean_{k}": v for k, v in means.items()}
-
-
-def _number(x: np.ndarray) -> float | None:
-    mean = float(x.mean())
-    return mean if np.isfinite(mean) else None
-
-
-def _write_json(path: pathlib.Path, value: Any) -> None:
-    path.write_text(json.dumps(value, indent=1, allow_nan=False) + "\n")
-
-
-def _write_csv(path: pathlib.Path, rows: Sequence[dict[str, Any]]) -> None:
-    with path.open("w", newline="") as file:
-        # quotes keep a text in one cell where a spreadsheet separates by semicolons
-        columns = list(rows[0]) if rows else ["entry"]
-        writer = csv.DictWriter(file, columns, quoting=csv.QUOTE_NONNUMERIC)
-        writer.writeheader()
-        writer.writerows({k: _cell(v) for k, v in row.items()} for row in rows)
-
-
-def _cell(value: Any) -> Any:
-    """A cell; what begins like a formula must not be one in a spreadsheet."""
-    if not isinstance(value, str):
-        return value
-    text = plain(value, 2000, right_to_left=True)
-    first = unicodedata.normalize("NFKC", text[:1])  # full-width signs count, too
-    return f"'{text}" if first in ("=", "+", "-", "@", "|", "%") else text
 
 
 if __name__ == "__main__":

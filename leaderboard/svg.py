@@ -49,18 +49,28 @@ def profile(
     return frame.svg(f"Performance profile of {names}", parts)
 
 
-def errors(curve: Sequence[float], duration_s: float, cap: float, name: str) -> Markup:
-    """Error over time of one clip, in body lengths, cut off at twice the cap of the score."""
+def errors(
+    curves: Sequence[Sequence[float]], duration_s: float, cap: float, name: str, large: bool = False
+) -> Markup:
+    """Errors over time of one clip, in body lengths, cut off at twice the cap of the score.
+
+    Args:
+        curves: At most four, (K,) each.
+        duration_s: How long the clip is, s.
+        cap: Error at which a frame scores 0.
+        name: What is drawn, for those who do not see it.
+        large: Whether to draw it as wide as a page.
+    """
     top = 2 * cap
-    frame = _Frame(300, 130, (0, duration_s), (0, top))
-    times = np.linspace(0, duration_s, len(curve))
-    values = np.minimum(np.asarray(curve), top)
+    frame = _Frame(*((460, 260) if large else (300, 130)), (0, duration_s), (0, top))
     parts = [
         frame.axes("seconds", "error"),
         frame.line(np.array([0, duration_s]), np.array([cap, cap]), "cap"),
-        frame.line(times, values, "line s0"),
     ]
-    return frame.svg(f"Error over time in body lengths, clip {name}", parts)
+    for i, curve in enumerate(curves):
+        times = np.linspace(0, duration_s, len(curve))
+        parts.append(frame.line(times, np.minimum(np.asarray(curve), top), f"line s{i}"))
+    return frame.svg(f"Error over time in body lengths, {name}", parts)
 
 
 class _Frame:

@@ -25,6 +25,7 @@ SYSTEM_BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chro
 KINDS = {
     "index": "index.html",
     "body": "bodies/worm.html",
+    "clip": "clips/worm-0.html",
     "submission": "submissions/worm-20261101-replayed.html",
     "submission with a video": "submissions/rodent-20261101-good.html",
     "compare": "compare.html",
@@ -96,7 +97,7 @@ def faults(page) -> list[str]:
 
 def column(page, number: int) -> list[str]:
     """Text of a column of the first sortable table, of the rows that are shown."""
-    cells = page.locator(f"table.sortable >> nth=0 >> tbody tr > :nth-child({number + 1})")
+    cells = page.locator(f"table.sortable >> nth=0 >> tbody tr:visible > :nth-child({number + 1})")
     return [text.strip() for text in cells.all_inner_texts() if text.strip()]
 
 
@@ -187,6 +188,32 @@ def test_a_filter_hides_rows(site, visit) -> None:
     assert column_of_clips(page) == [name for name in every if "rear" in name] != []
     field.fill("")
     assert column_of_clips(page) == every
+
+
+def test_entries_are_chosen_by_how_they_were_checked_and_by_seeds(site, visit) -> None:
+    page = visit.open(site / "clips/worm-0.html")
+    every = column(page, 0)
+    page.get_by_label("kind", exact=True).select_option("expert")
+    assert column(page, 0) == ["apart"]
+    page.get_by_label("kind", exact=True).select_option("all")
+    page.get_by_label("checked", exact=True).select_option("T1")
+    page.get_by_label("seeds", exact=True).select_option("5")
+    assert column(page, 0) == []
+    page.get_by_label("seeds", exact=True).select_option("1")
+    assert len(column(page, 0)) == 1
+    for label in ("checked", "seeds"):
+        page.get_by_label(label, exact=True).select_option("all")
+    assert column(page, 0) == every
+
+
+def test_commands_are_copied(site, visit) -> None:
+    visit.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page = visit.open(site / "submissions/worm-20261101-good.html")
+    page.get_by_role("button", name="copy", exact=True).click()
+    page.get_by_role("button", name="copied").wait_for()
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied == page.locator("pre").inner_text()
+    assert "python -m leaderboard.verify" in copied
 
 
 def column_of_clips(page) -> list[str]:

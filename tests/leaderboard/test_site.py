@@ -11,7 +11,7 @@ import pathlib
 import numpy as np
 import pytest
 
-from leaderboard import ranking
+from leaderboard import data, ranking
 from mimic_envs.scoring import PROTOCOL, frozen, statistics
 from tests.leaderboard import made_up
 
@@ -141,9 +141,7 @@ class TestTextsThatPose:
 
     @pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@x", "|x", "%x", "\uff1d1"])
     def test_a_name_is_no_formula(self, tmp_path, name) -> None:
-        from leaderboard import build
-
-        build._write_csv(tmp_path / "x.csv", [{"name": name, "score": -0.5}])
+        data.write_csv(tmp_path / "x.csv", [{"name": name, "score": -0.5}])
         assert (tmp_path / "x.csv").read_text() == f'"name","score"\n"\'{name}",-0.5\n'.replace(
             "\n", "\n"
         )
@@ -236,6 +234,14 @@ def test_there_is_a_page_for_everything(site, empty_site) -> None:
     for folder, entries in ((site, len(bodies) + 4), (empty_site, 0)):
         assert {p.stem for p in (folder / "bodies").iterdir()} == set(bodies)
         assert len(list((folder / "submissions").glob("*.html"))) == entries
+        assert len(list((folder / "clips").glob("worm-*.html"))) == (6 if entries else 0)
+
+
+def test_the_page_of_a_clip_has_the_errors_of_all_entries(site, board) -> None:
+    page = Page(site / "clips" / "worm-0.html")
+    worms = [e for e in collect(board)[0] if e.record["body"] == "worm"]
+    assert page.tags.count("svg") == 1 + len(worms) > 5
+    assert {f"../submissions/{e.page}.html" for e in worms} < set(page.links)
 
 
 def test_pages_are_well_formed(any_site) -> None:
