@@ -59,7 +59,8 @@ def _section(body: str, said: dict[str, Any]) -> str:
     rows = []
     for part, title in (("train", "learned from"), ("test", "held out")):
         of = said["parts"][part]
-        what = f"{title}: {of['clips']} clips, {of['seconds']:.1f} s"
+        count = "one clip" if of["clips"] == 1 else f"{of['clips']} clips"
+        what = f"{title}: {count}, {of['seconds']:.1f} s"
         for name in ("pd", "balance", "policy"):
             if name in of:
                 rows.append([what, name, *(_number(of[name].get(key)) for key in NUMBERS)])
