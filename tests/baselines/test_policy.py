@@ -190,8 +190,8 @@ def test_a_strange_action_term_is_refused(arm: Environment, tmp_path: pathlib.Pa
     record = json.loads(path.read_text())
     for changes, message in (
         ({"action": "torq"}, "unknown action 'torq'; did you mean 'torque'"),
-        ({"action": None}, "action must be a text"),
-        ({"action": ["torque"]}, "action must be a text"),
+        ({"action": None}, 'action must be of type "string", "object", got None'),
+        ({"action": ["torque"]}, 'action must be of type "string", "object", got'),
         ({"action": "os:system"}, "unknown action 'os:system'"),
         ({"action": "pd_targets"}, "has 9 actions, 'pd_targets' of body 'mouse_arm' 4"),
         ({"actions": 4}, "has 4 actions, 'torque' of body 'mouse_arm' 9"),
