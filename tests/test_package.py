@@ -155,6 +155,12 @@ def strings(path: pathlib.Path) -> set[str]:
     }
 
 
+def test_modules_of_tests_have_names_of_their_own() -> None:
+    """Folders of tests are no packages, so pytest cannot collect two modules of one name."""
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert {name for name in names if names.count(name) > 1} == set()
+
+
 def test_a_module_is_short() -> None:
     """At most 400 lines, tables of numbers aside."""
     lines = {path: len(path.read_text().splitlines()) for path in MODULES}
