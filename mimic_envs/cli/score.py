@@ -220,7 +220,8 @@ def _published_units(results: Any) -> str:
         elif unit == "deg":
             said.append(f"{what} {value:.1f} deg")
         else:
-            said.append(f"{what.replace('_', ' ')} {value:.3g} {unit}")
+            median = " (median)" if what == "end_effectors" else ""
+            said.append(f"{what.replace('_', ' ')} {value:.3g} {unit}{median}")
     return ", ".join(said) or "no frame"
 
 
