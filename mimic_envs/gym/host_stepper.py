@@ -147,11 +147,9 @@ class HostStepper:
         self._controls[:] = controls
         # the environment is committed to the CPU, so the call runs there; it reads the inputs
         # in place and later, so they may change only when the results are here
-        words, floats = self._programs.split(
+        self._words[:], obs, self._reported = self._programs.split(
             np.asarray(self._programs.conclude(self._leaves, self._inputs, applied))
         )
-        self._words[:] = words
-        obs, self._reported = floats
         return self._columns.step(obs, self._reported)
 
     def _read_batch(self, mask: np.ndarray) -> None:
@@ -209,11 +207,11 @@ class _Programs:
         row = jax.ShapeDtypeStruct((self.state.width + self._row.shape[0],), jnp.uint32)
         return Packing(jax.eval_shape(self._applied, self._shapes, row))
 
-    def split(self, results: np.ndarray) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
+    def split(self, results: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """States, and copies of observations and columns, from what `conclude` returned."""
         states, stop = self._bounds
         floats = results.view(np.float32)
-        return results[:, :states], (floats[:, states:stop].copy(), floats[:, stop:].copy())
+        return results[:, :states], floats[:, states:stop].copy(), floats[:, stop:].copy()
 
     def _start(
         self, leaves: list[jax.Array], words: jax.Array, keys: jax.Array, conditions: Any

@@ -33,10 +33,9 @@ def summary(body: bodies.Body, trajectory: Trajectory) -> dict[str, float]:
         What `naturalness.summary` returns. If the task can succeed, `success`, 0 or 1, and
         `time_to_success_s`, NaN without success. A success after a failure does not count.
     """
-    failed = np.maximum.accumulate(trajectory.crossed | trajectory.diverged)
     found = naturalness.summary(body, trajectory)
     if trajectory.success is not None:
-        succeeded = trajectory.success & ~failed
+        succeeded = trajectory.success & ~trajectory.failed
         first = int(np.argmax(succeeded)) + 1
         seconds = first * body.control_timestep_s if succeeded.any() else np.nan
         found |= {"success": float(succeeded.any()), "time_to_success_s": float(seconds)}

@@ -60,6 +60,11 @@ class Trajectory:
     success: np.ndarray | None = None
     actuator_force: np.ndarray | None = None
 
+    @property
+    def failed(self) -> np.ndarray:
+        """Frames from the first on that is over a limit or invalid, (T,) bool."""
+        return np.maximum.accumulate(self.crossed | self.diverged)
+
 
 def latched_frames(trajectory: Trajectory) -> dict[str, np.ndarray]:
     """Per-frame score of a task: the environment's own, and 0 after the first failure.
@@ -68,8 +73,7 @@ def latched_frames(trajectory: Trajectory) -> dict[str, np.ndarray]:
         `score`, (T,) float64.
     """
     assert trajectory.scores is not None
-    failed = np.maximum.accumulate(trajectory.crossed | trajectory.diverged)
-    return {"score": np.where(failed, 0.0, trajectory.scores.astype(np.float64))}
+    return {"score": np.where(trajectory.failed, 0.0, trajectory.scores.astype(np.float64))}
 
 
 def caps(body: bodies.Body) -> dict[str, float]:
@@ -147,13 +151,13 @@ def clip_metrics(
         change of actions per second;
         `diverged`, the fraction of invalid frames.
     """
-    bad = trajectory.crossed | trajectory.diverged
-    covered = int(np.argmax(bad)) if bad.any() else len(bad)
+    frames = len(trajectory.failed)
+    covered = frames - int(trajectory.failed.sum())
     result = {name: float(np.mean(x)) for name, x in per_frame.items()}
     for name, x in per_frame.items():
         result[f"{name}_covered"] = float(np.mean(x[:covered])) if covered else float("nan")
     change = np.abs(np.diff(trajectory.actions, axis=0)) / body.control_timestep_s
-    result["coverage"] = covered / len(bad)
+    result["coverage"] = covered / frames
     ends = per_frame.get("end_effector_distance")
     if ends is not None:
         result["end_effector_distance_median_covered"] = _median(ends[:covered])

@@ -62,7 +62,7 @@ def summary(body: bodies.Body, trajectory: Trajectory) -> dict[str, float]:
         all of them without frames, the distance without clips, and the cost of transport of an
         animal that does not travel, see `cost_of_transport`.
     """
-    kept = ~np.maximum.accumulate(trajectory.crossed | trajectory.diverged)
+    kept = ~trajectory.failed
     cost = cost_of_transport(body, trajectory, kept)
     return {
         "pose_distance_deg": _pose_distance(body, trajectory.qpos[kept]),
